@@ -1,0 +1,1 @@
+"""cnnpipe turns pictures annotated in the VGG Image Annotator into trained, evaluated CNNs."""

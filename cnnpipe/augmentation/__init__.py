@@ -1,0 +1,1 @@
+"""Random changes to pictures and their targets, behind one small interface."""

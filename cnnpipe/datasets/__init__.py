@@ -1,0 +1,1 @@
+"""Packs of pictures on disk and the torch datasets that read them."""

@@ -1,0 +1,1 @@
+"""Annotation files to records and back; needs no torch."""

@@ -1,0 +1,1 @@
+"""The files of the VGG Image Annotator: one module per kind."""

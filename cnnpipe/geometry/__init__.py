@@ -1,0 +1,1 @@
+"""Boxes and outlines in pixels: one place for every conversion."""

@@ -1,0 +1,1 @@
+"""Networks by name, and the bundle a trained one travels in."""

@@ -1,0 +1,1 @@
+"""DVC's graph and lock; dvc is imported nowhere else."""

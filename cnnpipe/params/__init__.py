@@ -1,0 +1,1 @@
+"""params.yaml: one module per section, checked whole before anything runs."""

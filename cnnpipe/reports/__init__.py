@@ -1,0 +1,1 @@
+"""Plots, picture sheets and HTML; matplotlib and jinja2 are imported nowhere else."""

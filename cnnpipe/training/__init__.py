@@ -1,0 +1,1 @@
+"""Fitting a network: losses, optimisers, schedules, stopping, checkpoints."""
