@@ -16,6 +16,7 @@ AUGMENTED: Final = DATA / "augmented"
 MODELS: Final = Path("models")
 RESULTS: Final = Path("results")
 COMPARISON: Final = Path("comparison")
+RECORD: Final = Path("record.json")
 
 
 def state_dir() -> Path:

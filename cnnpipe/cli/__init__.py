@@ -1,1 +1,1 @@
-"""The commands: words, printing, exit codes and the stage's own process live here only."""
+"""The commands: words, printing, exit codes and the process of a stage live here only."""

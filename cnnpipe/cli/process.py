@@ -1,0 +1,127 @@
+"""The process of a stage: one at a time, never without its parent, its end written down.
+
+`dvc repro` turns every failure into exit 255, and a killed dvc leaves its stage alive (DESIGN: traps). So a
+stage holds a lock, watches the process that started it, and leaves its exit code in a file.
+"""
+
+import fcntl
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, Literal
+
+import msgspec
+
+from cnnpipe import files, paths
+from cnnpipe.errors import BusyError, CnnpipeError
+
+_POLL_S: Final = 0.25
+_GRACE_S: Final = 1.25  # from SIGTERM to the hard end: together below the 2 s a stage may outlive its parent
+
+
+class StageEnd(msgspec.Struct, frozen=True, kw_only=True):
+    """How the last process of a stage ended: .cnnpipe/state/<stage>.json."""
+
+    stage: str
+    exit_code: int
+    error: str | None  # class and text of an expected error
+    seconds: float
+    ended_at: float  # seconds since 1970
+
+
+@contextmanager
+def stage_process(stage: str) -> Iterator[None]:
+    """Run the block as the only process of `stage` in this project.
+
+    Raises:
+        BusyError: another process runs this stage now.
+    """
+    with _lock(stage):
+        _end_with(_watched_pids())
+        started = time.time()
+        code, error = 1, None
+        try:
+            yield
+            code = 0
+        except CnnpipeError as caught:
+            code, error = caught.exit_code, f"{type(caught).__name__}: {caught}"
+            raise
+        except KeyboardInterrupt:
+            code = 128 + signal.SIGINT
+            raise
+        except SystemExit as caught:
+            code = caught.code if isinstance(caught.code, int) else 1
+            raise
+        finally:
+            now = time.time()
+            end = StageEnd(stage=stage, exit_code=code, error=error, seconds=now - started, ended_at=now)
+            files.write_json(end_file(stage), end)
+
+
+def end_file(stage: str) -> Path:
+    """Return the file that holds the `StageEnd` of a stage, e.g. of train@lenet."""
+    return paths.state_dir() / "state" / f"{stage}.json"
+
+
+@contextmanager
+def _lock(stage: str) -> Iterator[None]:
+    path = paths.state_dir() / "locks" / f"{stage}.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            file.seek(0)
+            holder = file.read().strip() or "unknown"
+            raise BusyError(
+                f"stage {stage}", f"process {holder} runs it now", "wait for its end, or stop that process"
+            ) from error
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+def _watched_pids() -> list[int]:
+    """Return the processes this one must not outlive: dvc when it is the parent, and who is named."""
+    watched = [os.getppid()] if "DVC_STAGE" in os.environ else []
+    named = os.environ.get("CNNPIPE_WATCH_PID", "")
+    return [*watched, int(named)] if named.isdigit() else watched
+
+
+def _end_with(pids: list[int]) -> None:
+    if pids:
+        threading.Thread(target=_watch, args=(pids, os.getppid()), name="parent-watch", daemon=True).start()
+
+
+def _watch(pids: list[int], parent: int) -> None:
+    while all(_is_alive(pid) for pid in pids) and (parent not in pids or os.getppid() == parent):
+        time.sleep(_POLL_S)
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(_GRACE_S)
+    os._exit(128 + signal.SIGTERM)
+
+
+def _is_alive(pid: int) -> bool:
+    """Whether a process runs; one that has ended and waits to be reaped does not."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8")
+        return status.rpartition(")")[2].split()[0] not in "ZX"
+    except FileNotFoundError:
+        return not Path("/proc/self").exists() and _answers(pid)
+    except ProcessLookupError:
+        return False
+
+
+def _answers(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

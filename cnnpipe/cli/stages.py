@@ -1,0 +1,153 @@
+"""One command per stage: load the params, call the stage, print its report."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cnnpipe import paths
+from cnnpipe.cli.process import stage_process
+from cnnpipe.params.load import load_section
+
+ParamsFile = Annotated[Path, typer.Option(help="The params file.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands, in the order the data flows."""
+    for command in (code, sample, ingest, validate, split, augment, train, evaluate, compare, record):
+        app.command()(command)
+
+
+def code(params: ParamsFile = paths.PARAMS) -> None:
+    """Check params.yaml whole; write the digests of code; remove results of experiments that are gone."""
+    from cnnpipe.stages import code as stage
+
+    with stage_process("code"):
+        for folder in stage.code(params, paths.CODE):
+            typer.echo(f"code: removed {folder}, its experiment is no longer in {params}", err=True)
+
+
+def sample(params: ParamsFile = paths.PARAMS) -> None:
+    """Compose the embedded scenes as a VIA project."""
+    from cnnpipe.params.sample import SampleParams
+    from cnnpipe.stages import sample as stage
+
+    with stage_process("sample"):
+        _say("sample", stage.sample(paths.RAW, load_section(params, "sample", SampleParams)), paths.RAW)
+
+
+def ingest(params: ParamsFile = paths.PARAMS) -> None:
+    """Read VIA files and every picture they name into records."""
+    from cnnpipe.params.ingest import IngestParams
+    from cnnpipe.stages import ingest as stage
+
+    with stage_process("ingest"):
+        counts = stage.ingest(paths.INGESTED, load_section(params, "ingest", IngestParams))
+        _say("ingest", counts, paths.INGESTED)
+
+
+def validate(params: ParamsFile = paths.PARAMS) -> None:
+    """Judge the records: clip, drop, and stop where the limits are passed."""
+    from cnnpipe.params.ingest import IngestParams
+    from cnnpipe.params.validate import ValidateParams
+    from cnnpipe.stages import validate as stage
+
+    with stage_process("validate"):
+        raw_dir = Path(load_section(params, "ingest", IngestParams).raw_dir)
+        section = load_section(params, "validate", ValidateParams)
+        _say("validate", stage.validate(paths.INGESTED, raw_dir, paths.VALIDATED, section), paths.VALIDATED)
+
+
+def split(
+    pin: Annotated[bool, typer.Option("--pin", help="Pin every picture that is not pinned yet.")] = False,
+    params: ParamsFile = paths.PARAMS,
+) -> None:
+    """Give every picture to train, val or test."""
+    from cnnpipe.params.split import SplitParams
+    from cnnpipe.stages import split as stage
+
+    with stage_process("split"):
+        if pin:
+            counts = stage.pin(paths.VALIDATED, paths.SPLITS, paths.PINNED_SPLITS)
+            _say("split --pin", counts, paths.PINNED_SPLITS)
+        else:
+            section = load_section(params, "split", SplitParams)
+            counts = stage.split(paths.VALIDATED, paths.PINNED_SPLITS, paths.SPLITS, section)
+            _say("split", counts, paths.SPLITS)
+
+
+def augment(
+    view: Annotated[str, typer.Argument(help="A key of `augment` in the params, e.g. classify.")],
+    params: ParamsFile = paths.PARAMS,
+) -> None:
+    """Pack what training reads: object crops or pictures, and seeded copies of train."""
+    from cnnpipe.params.augment import ClassifyViewParams
+    from cnnpipe.params.ingest import IngestParams
+    from cnnpipe.stages import augment as stage
+
+    with stage_process(f"augment@{view}"):
+        section = load_section(params, f"augment.{view}", ClassifyViewParams)
+        raw_dir = Path(load_section(params, "ingest", IngestParams).raw_dir)
+        inputs = stage.AugmentInputs(validated=paths.VALIDATED, splits=paths.SPLITS, raw_dir=raw_dir)
+        _say(f"augment {view}", stage.augment(inputs, paths.AUGMENTED / view, section), paths.AUGMENTED / view)
+
+
+def train(
+    experiment: Annotated[str, typer.Argument(help="A key of `experiments` in the params, e.g. lenet.")],
+    params: ParamsFile = paths.PARAMS,
+) -> None:
+    """Train one experiment; goes on from its checkpoint where one is left."""
+    from cnnpipe.params.experiment import ExperimentParams, TrainParams
+    from cnnpipe.stages import train as stage
+
+    with stage_process(f"train@{experiment}"):
+        recipe = load_section(params, f"experiments.{experiment}", ExperimentParams)
+        machine = load_section(params, "train", TrainParams)
+        out = paths.MODELS / experiment
+        run = stage.train(experiment, paths.AUGMENTED / recipe.task, out, recipe, machine)
+        typer.echo(f"train {experiment}: best epoch {run.best_epoch}, ended by {run.stop_reason} -> {out}", err=True)
+
+
+def evaluate(
+    experiment: Annotated[str, typer.Argument(help="A key of `experiments` in the params, e.g. lenet.")],
+    params: ParamsFile = paths.PARAMS,
+) -> None:
+    """Judge one trained experiment with the full metric suite."""
+    from cnnpipe.params.evaluate import EvaluateParams
+    from cnnpipe.params.experiment import ExperimentParams
+    from cnnpipe.stages import evaluate as stage
+
+    with stage_process(f"evaluate@{experiment}"):
+        task = load_section(params, f"experiments.{experiment}", ExperimentParams).task
+        section = load_section(params, "evaluate", EvaluateParams)
+        inputs = stage.EvaluateInputs(model=paths.MODELS / experiment, view=paths.AUGMENTED / task)
+        metrics = stage.evaluate(experiment, inputs, paths.RESULTS / experiment, section)
+        typer.echo(f"evaluate {experiment}: test accuracy {metrics['test/accuracy']:.3f}", err=True)
+
+
+def compare(params: ParamsFile = paths.PARAMS) -> None:
+    """Put every experiment side by side, with intervals and paired differences."""
+    from cnnpipe.params.document import Document
+    from cnnpipe.params.load import check, read_yaml
+    from cnnpipe.stages import compare as stage
+
+    with stage_process("compare"):
+        document = check(read_yaml(params), Document, where=str(params), section="")
+        inputs = stage.CompareInputs(results=paths.RESULTS, models=paths.MODELS)
+        stage.compare(inputs, document.experiments, paths.COMPARISON, document.compare)
+        typer.echo(f"compare: {len(document.experiments)} experiments -> {paths.COMPARISON}", err=True)
+
+
+def record() -> None:
+    """Find or rebuild the MLflow run of every experiment from its files."""
+    from cnnpipe.stages import record as stage
+
+    with stage_process("record"):
+        _say("record", stage.record(paths.MODELS, paths.RESULTS, paths.RECORD), paths.RECORD)
+
+
+def _say(stage: str, counts: Mapping[str, int], out: Path) -> None:
+    """Print what a stage did; progress, so on stderr."""
+    told = ", ".join(f"{number} {what}" for what, number in counts.items())
+    typer.echo(f"{stage}: {told or 'nothing to do'} -> {out}", err=True)

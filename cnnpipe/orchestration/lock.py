@@ -1,0 +1,46 @@
+"""dvc.lock in one canonical form, so that both doors end in the same bytes."""
+
+import os
+from pathlib import Path
+from typing import Any, Final
+
+from dvc.exceptions import DvcException
+from dvc.repo import Repo
+from dvc.repo.reproduce import get_active_graph, plan_repro
+from dvc.utils.serialize import dump_yaml, load_yaml
+
+from cnnpipe.errors import CnnpipeError, DataError
+
+_LOCK: Final = "dvc.lock"
+
+
+def lock(root: Path) -> list[str]:
+    """Sort the stages of dvc.lock as the graph does, drop those no longer in dvc.yaml, return what was dropped.
+
+    DVC appends stages in the order they end, which differs from run to run. Writes only what changed.
+
+    Raises:
+        DataError: there is no dvc.lock yet.
+        CnnpipeError: dvc.yaml cannot be read.
+    """
+    path = root / _LOCK
+    if not path.exists():
+        raise DataError(str(path), "file not found", "run `dvc repro` first")
+    try:
+        with Repo(str(root)) as repo, repo.lock:
+            order = stage_order(repo)
+            content: dict[str, Any] = load_yaml(str(path))
+            stages = content["stages"]
+            wanted = {name: stages[name] for name in order if name in stages}
+            if list(wanted) != list(stages):
+                part = path.with_name(f"{_LOCK}.part")
+                dump_yaml(str(part), {**content, "stages": wanted})
+                os.replace(part, path)
+            return sorted(set(stages) - set(wanted))
+    except DvcException as error:
+        raise CnnpipeError(str(root / "dvc.yaml"), str(error), "mend it as `dvc repro` asks") from error
+
+
+def stage_order(repo: Repo) -> list[str]:
+    """Return the stages of the graph, each after all that it needs."""
+    return [stage.addressing for stage in plan_repro(get_active_graph(repo.index.graph)) if stage.cmd]

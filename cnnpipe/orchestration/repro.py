@@ -1,0 +1,31 @@
+"""`dvc repro` as a child: the environment it needs, and its end."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from cnnpipe.errors import CnnpipeError
+
+
+def repro(arguments: Sequence[str]) -> None:
+    """Run `dvc repro` with this interpreter's `python` first on the path, and wait for its end.
+
+    Its output goes to stderr: progress, not result.
+
+    Raises:
+        CnnpipeError: a stage failed; its own message stands above.
+        KeyboardInterrupt: the user pressed Ctrl-C; dvc and the stage have ended before.
+    """
+    command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", *arguments]
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    with subprocess.Popen(command, env={**os.environ, "PATH": path}, stdout=sys.stderr.fileno()) as child:
+        try:
+            code = child.wait()
+        except BaseException:  # Ctrl-C reached the whole group: dvc and the stage are ending
+            child.terminate()
+            child.wait()
+            raise
+    if code != 0:
+        raise CnnpipeError("dvc repro", f"ended with exit code {code}", "mend what the stage named above, run it again")
