@@ -42,5 +42,5 @@ def lock(root: Path) -> list[str]:
 
 
 def stage_order(repo: Repo) -> list[str]:
-    """Return the stages of the graph, each after all that it needs."""
-    return [stage.addressing for stage in plan_repro(get_active_graph(repo.index.graph)) if stage.cmd]
+    """Return the stages of the graph, each after all that it needs; files of `dvc add` are no stages."""
+    return [stage.name for stage in plan_repro(get_active_graph(repo.index.graph)) if stage.cmd]
