@@ -1,0 +1,101 @@
+"""Code is a dependency by digest: the digest sees all that a stage imports, and no more."""
+
+import shutil
+import sys
+from pathlib import Path
+
+import grimp
+import pytest
+
+from cnnpipe import files
+from cnnpipe.errors import ParamsError
+from cnnpipe.stages import code as stage
+from cnnpipe.stages.code import NUMERIC_PACKAGES, STAGES, code, code_closure, stage_digest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# Imported by stages, and without a say in their numbers: they move, record, check, draw or print.
+_NEUTRAL_PACKAGES = set(
+    "cnnpipe jinja2 matplotlib mlflow msgspec psutil pydantic pydantic_core ruamel safetensors".split()
+)
+
+
+@pytest.fixture(scope="module")
+def imports() -> grimp.ImportGraph:
+    return grimp.build_graph("cnnpipe", include_external_packages=True, cache_dir=None)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_closure_is_that_of_the_import_graph(name: str, imports: grimp.ImportGraph) -> None:
+    module = f"cnnpipe.stages.{name}"
+    upstream = {module, *imports.find_upstream_modules(module)}
+    expected = {m for m in upstream if m.startswith("cnnpipe.") and not imports.find_children(m)}
+    assert code_closure(name) == expected
+
+
+def test_every_package_is_numeric_or_neutral(imports: grimp.ImportGraph) -> None:
+    modules = {module for name in STAGES for module in code_closure(name)}
+    imported = {
+        target.partition(".")[0]
+        for module in modules
+        for target in imports.find_modules_directly_imported_by(module)
+        if target.partition(".")[0] not in sys.stdlib_module_names
+    }
+    assert imported - set(NUMERIC_PACKAGES) - _NEUTRAL_PACKAGES == set()
+
+
+def test_every_stage_of_the_graph_has_a_digest() -> None:
+    named = {line.strip() for line in (ROOT / "dvc.yaml").read_text(encoding="utf-8").splitlines()}
+    for name in STAGES:
+        assert any(f"{{code.json: [{name}]}}" in line for line in named), name
+
+
+def test_edit_of_an_imported_module_changes_the_digest(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    copied = tmp_path / "cnnpipe"
+    shutil.copytree(ROOT / "cnnpipe", copied, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(stage, "_PACKAGE_DIR", copied)
+    before = {name: stage_digest(name)["modules"] for name in STAGES}
+    with (copied / "stages" / "split.py").open("a", encoding="utf-8") as file:
+        file.write("\n_EXTRA = 1\n")
+    with (copied / "sample_bank" / "items.npz").open("ab") as file:
+        file.write(b"x")
+    after = {name: stage_digest(name)["modules"] for name in STAGES}
+    assert {name for name in STAGES if before[name] != after[name]} == {"split", "sample"}
+
+
+def test_version_of_a_numeric_package_is_in_the_digest() -> None:
+    assert stage_digest("train")["packages"]["torch"].partition("+")[1] == ""
+    assert "torch" not in stage_digest("split")["packages"]
+
+
+def test_unchanged_code_leaves_the_file_untouched(project: Path) -> None:
+    code(project / "params.yaml", project / "code.json")
+    before = (project / "code.json").stat()
+    code(project / "params.yaml", project / "code.json")
+    assert (project / "code.json").stat() == before
+    assert set(files.read_json(project / "code.json", dict)) == set(STAGES)
+
+
+def test_faulty_params_stop_before_anything_is_written(project: Path) -> None:
+    text = (project / "params.yaml").read_text(encoding="utf-8")
+    (project / "params.yaml").write_text(text.replace("val_fraction", "val_fracton"), encoding="utf-8")
+    with pytest.raises(ParamsError, match="val_fracton"):
+        code(project / "params.yaml", project / "code.json")
+    assert not (project / "code.json").exists()
+
+
+def test_only_results_of_gone_experiments_are_removed(project: Path) -> None:
+    for kept in ("models/lenet/run.json", "models/mine/notes.txt", "results/lenet/metrics.json"):
+        files.write_text(project / kept, "{}")
+    for gone in ("models/old/run.json", "results/old/metrics.json"):
+        files.write_text(project / gone, "{}")
+    removed = code(project / "params.yaml", project / "code.json")
+    assert removed == [project / "models/old", project / "results/old"]
+    left = {path.relative_to(project).as_posix() for path in project.rglob("*") if path.is_file()}
+    assert left == {"params.yaml", "code.json", "models/lenet/run.json", "models/mine/notes.txt", "results/lenet/metrics.json"}
