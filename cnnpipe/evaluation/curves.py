@@ -1,0 +1,151 @@
+"""Precision-recall and ROC curves of one class against the rest, and the numbers read from them.
+
+Shapes: N samples, T points of a curve. Samples of equal score share one point, as in scikit-learn;
+points that would not change the drawn line are dropped, which changes no area.
+
+Source: T. Fawcett, An introduction to ROC analysis, Pattern Recognition Letters 27 (2006);
+J. Davis, M. Goadrich, The relationship between Precision-Recall and ROC curves, ICML 2006.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+from sklearn import metrics  # type: ignore[import-untyped]  # scikit-learn has no stubs
+
+from cnnpipe.evaluation.arrays import Bools, Floats, Scored
+from cnnpipe.evaluation.average_precision import all_points_average_precision
+
+
+class PrecisionRecallCurve(msgspec.Struct, frozen=True, eq=False, kw_only=True):
+    """Precision and recall at each threshold, lowest first; the last point (0, 1) has none (NaN)."""
+
+    threshold: Floats  # (T,)
+    precision: Floats  # (T,)
+    recall: Floats  # (T,)
+
+
+class RocCurve(msgspec.Struct, frozen=True, eq=False, kw_only=True):
+    """False and true positive rate at each threshold, highest first; the first, (0, 0), has none (NaN)."""
+
+    threshold: Floats  # (T,)
+    fpr: Floats  # (T,) FP / (FP + TN)
+    tpr: Floats  # (T,) TP / (TP + FN)
+
+
+class ClassCurves(msgspec.Struct, frozen=True, eq=False, kw_only=True):
+    """The curves of one class; None where they are undefined."""
+
+    label: str
+    precision_recall: PrecisionRecallCurve | None  # needs a sample of the class
+    roc: RocCurve | None  # needs a sample of the class and one of another
+
+
+def curves_of(scored: Scored) -> list[ClassCurves]:
+    """Return the curves of every class against the rest."""
+    found = []
+    for index, label in enumerate(scored.classes):
+        positive_N, scores_N = scored.truth == index, scored.scores[:, index]
+        found.append(
+            ClassCurves(
+                label=label,
+                precision_recall=precision_recall_curve(positive_N, scores_N),
+                roc=roc_curve(positive_N, scores_N),
+            )
+        )
+    return found
+
+
+def precision_recall_curve(positive_N: Bools, scores_N: Floats) -> PrecisionRecallCurve | None:
+    """Return precision over recall for every threshold; None without a positive sample."""
+    if not positive_N.any():
+        return None
+    precision_T, recall_T, thresholds = metrics.precision_recall_curve(
+        positive_N, scores_N, drop_intermediate=True
+    )
+    return PrecisionRecallCurve(
+        threshold=np.append(thresholds, np.nan), precision=precision_T, recall=recall_T
+    )
+
+
+def roc_curve(positive_N: Bools, scores_N: Floats) -> RocCurve | None:
+    """Return the true over the false positive rate; None unless both kinds of sample exist."""
+    if positive_N.all() or not positive_N.any():
+        return None
+    fpr_T, tpr_T, thresholds = metrics.roc_curve(positive_N, scores_N)
+    return RocCurve(threshold=np.append(np.nan, thresholds[1:]), fpr=fpr_T, tpr=tpr_T)
+
+
+def average_precision(curve: PrecisionRecallCurve) -> float:
+    """Return the area under the curve as a sum of steps, Σ (R(n) − R(n−1)) P(n).
+
+    Nothing is interpolated between points, which would be too optimistic.
+
+    Source: scikit-learn, `average_precision_score`.
+    """
+    return float(-np.sum(np.diff(curve.recall) * curve.precision[:-1]))
+
+
+def interpolated_average_precision(curve: PrecisionRecallCurve) -> float:
+    """Return the area under the curve's upper envelope, Σ max_{k'≥k} P(k') Δr(k)."""
+    # the point (0, 1) stands for "nothing predicted": it is no point of the ranking
+    return all_points_average_precision(recall_T=curve.recall[-2::-1], precision_T=curve.precision[-2::-1])
+
+
+def break_even_point(positive_N: Bools, scores_N: Floats) -> float:
+    """Return precision where it equals recall: NaN without a positive sample.
+
+    TP / (TP + FP) = TP / (TP + FN) holds exactly when as many samples are predicted positive as are
+    positive (or when TP = 0). So the best-scored samples are taken until there are that many: TP / (TP + FN)
+    is then both. Where this cuts through samples of equal score, TP is interpolated in proportion to how many
+    of them are taken, its mean over their orders; interpolating precision instead is not linear and would
+    give constant scores more than their precision.
+
+    Source: T. Joachims, Text Categorization with Support Vector Machines, ECML 1998 (break-even point);
+    Davis and Goadrich 2006, section 4 (interpolation).
+    """
+    num_positives = int(positive_N.sum())
+    if num_positives == 0:
+        return float("nan")
+    cut = np.sort(scores_N)[-num_positives]  # the score at which the count is reached
+    above, tied = scores_N > cut, scores_N == cut
+    share_taken = (num_positives - above.sum()) / tied.sum()
+    return float((positive_N[above].sum() + share_taken * positive_N[tied].sum()) / num_positives)
+
+
+def roc_auc(curve: RocCurve) -> float:
+    """Return the area under the curve by trapezoids.
+
+    It is the probability that a positive sample scores above a negative one, ties counting one half.
+
+    Source: Fawcett 2006, section 7.
+    """
+    return float(np.trapezoid(curve.tpr, curve.fpr))
+
+
+def macro_roc(curves: Sequence[RocCurve], fpr_T: Floats) -> Floats:
+    """Return the mean true positive rate of the curves at each `fpr_T` (vertical averaging): (T,).
+
+    Source: Fawcett 2006, section 9.1.
+    """
+    return np.asarray(
+        np.mean([_upper_interpolation(fpr_T, curve.fpr, curve.tpr) for curve in curves], axis=0)
+    )
+
+
+def macro_precision(curves: Sequence[PrecisionRecallCurve], recall_T: Floats) -> Floats:
+    """Return the mean precision of the curves at each `recall_T`, by steps as in the area: (T,)."""
+    rows = []
+    for curve in curves:
+        rising = curve.recall[::-1]
+        rows.append(curve.precision[::-1][np.searchsorted(rising, recall_T, side="left")])
+    return np.asarray(np.mean(rows, axis=0))
+
+
+def _upper_interpolation(x_T: Floats, known_x: Floats, known_y: Floats) -> Floats:
+    """Interpolate a rising curve linearly; at a vertical piece take its upper end."""
+    last = np.searchsorted(known_x, x_T, side="right") - 1
+    following = np.minimum(last + 1, len(known_x) - 1)
+    width = known_x[following] - known_x[last]
+    share = np.divide(x_T - known_x[last], width, out=np.zeros_like(x_T), where=width > 0)
+    return np.asarray(known_y[last] + share * (known_y[following] - known_y[last]))

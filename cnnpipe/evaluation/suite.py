@@ -1,0 +1,112 @@
+"""Every number that is reported of a classifier, under its flat name.
+
+`<metric>` is over all classes, `<metric>/<class>` of one class against the rest, and `<metric>/ci_low`,
+`<metric>/ci_high` the interval of a metric over all classes. What is undefined is absent: JSON has no NaN.
+"""
+
+import math
+
+import numpy as np
+
+from cnnpipe.evaluation import calibration, confusion, curves, intervals
+from cnnpipe.evaluation.arrays import Bools, Scored
+
+
+def classification_metrics(
+    scored: Scored, *, seed: int, num_resamples: int, confidence: float
+) -> dict[str, float]:
+    """Return every metric that is defined, by name; intervals where there are two groups at least.
+
+    Args:
+        scored: at least one sample.
+        seed: of the bootstrap.
+        num_resamples: of the bootstrap.
+        confidence: share of the resamples inside an interval, e.g. 0.95.
+    """
+    found = _counted(scored) | _ranked(scored) | _calibrated(scored)
+    if intervals.has_intervals(scored.group):
+        found |= _interval_ends(scored, seed=seed, num_resamples=num_resamples, confidence=confidence)
+    return {name: value for name, value in found.items() if math.isfinite(value)}
+
+
+def undefined_notes(scored: Scored) -> list[str]:
+    """Return one sentence for each reason why metrics are absent."""
+    matrix = confusion.confusion_matrix(scored.truth, scored.predicted, num_classes=len(scored.classes))
+    notes = []
+    if missing := _names(scored, matrix.sum(axis=1) == 0):
+        notes.append(
+            f"No sample of {missing}: no recall, F1 or curve there, and no part in any mean over classes."
+        )
+    if never := _names(scored, (matrix.sum(axis=0) == 0) & (matrix.sum(axis=1) > 0)):
+        notes.append(f"Never predicted: {never}. Precision is undefined there and counts as 0 in means.")
+    if (matrix.sum(axis=1) > 0).sum() == 1:
+        notes.append("All samples are of one class: there is no ROC curve and no specificity to measure.")
+    if not intervals.has_intervals(scored.group):
+        notes.append("All samples belong to one group: there are no confidence intervals.")
+    return notes
+
+
+def _names(scored: Scored, chosen_K: Bools) -> str:
+    return ", ".join(label for label, chosen in zip(scored.classes, chosen_K, strict=True) if chosen)
+
+
+def _counted(scored: Scored) -> dict[str, float]:
+    """Metrics of the confusion matrix."""
+    matrix = confusion.confusion_matrix(scored.truth, scored.predicted, num_classes=len(scored.classes))
+    per_class = {
+        "precision": confusion.precision(matrix),
+        "recall": confusion.recall(matrix),
+        "f1": confusion.f1(matrix),
+        "specificity": confusion.specificity(matrix),
+        "negative_precision": confusion.negative_precision(matrix),
+    }
+    accuracy = float(confusion.accuracy(matrix))
+    found = {"accuracy": accuracy}
+    for name in ("precision", "recall", "f1"):
+        found[f"{name}_micro"] = accuracy  # one label per sample: every FP of one class is an FN of another
+        found[f"{name}_macro"] = float(confusion.macro(per_class[name], matrix))
+        found[f"{name}_weighted"] = float(confusion.weighted(per_class[name], matrix))
+    for name, values_K in per_class.items():
+        found |= {f"{name}/{label}": float(values_K[index]) for index, label in enumerate(scored.classes)}
+    return found
+
+
+def _ranked(scored: Scored) -> dict[str, float]:
+    """Metrics of the curves; their macro means are over the classes where they are defined."""
+    found: dict[str, dict[str, float]] = {
+        name: {} for name in ("average_precision", "average_precision_interpolated", "break_even", "roc_auc")
+    }
+    for index, of_class in enumerate(curves.curves_of(scored)):
+        if of_class.precision_recall:
+            curve = of_class.precision_recall
+            found["average_precision"][of_class.label] = curves.average_precision(curve)
+            interpolated = curves.interpolated_average_precision(curve)
+            found["average_precision_interpolated"][of_class.label] = interpolated
+            found["break_even"][of_class.label] = curves.break_even_point(
+                scored.truth == index, scored.scores[:, index]
+            )
+        if of_class.roc:
+            found["roc_auc"][of_class.label] = curves.roc_auc(of_class.roc)
+    flat = {f"{name}/{label}": value for name, values in found.items() for label, value in values.items()}
+    means = {
+        f"{name}_macro": float(np.mean(list(values.values()))) for name, values in found.items() if values
+    }
+    return means | flat
+
+
+def _calibrated(scored: Scored) -> dict[str, float]:
+    bins = calibration.reliability(scored.truth, scored.scores)
+    return {
+        "log_loss": calibration.log_loss(scored.truth, scored.scores),
+        "calibration_error": calibration.calibration_error(bins),
+    }
+
+
+def _interval_ends(scored: Scored, *, seed: int, num_resamples: int, confidence: float) -> dict[str, float]:
+    values = intervals.bootstrap(scored, num_resamples=num_resamples, seed=seed)
+    ends = {}
+    for name, values_B in values.items():
+        interval = intervals.percentile_interval(values_B, confidence=confidence)
+        if interval and "/" not in name:
+            ends[f"{name}/ci_low"], ends[f"{name}/ci_high"] = interval.low, interval.high
+    return ends
