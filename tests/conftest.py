@@ -1,0 +1,1 @@
+"""Puts this folder on the path of imports, so that every test can use `synthetic`."""
