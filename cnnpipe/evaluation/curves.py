@@ -23,6 +23,7 @@ class PrecisionRecallCurve(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     threshold: Floats  # (T,)
     precision: Floats  # (T,)
     recall: Floats  # (T,)
+    break_even: float  # precision where it equals recall
 
 
 class RocCurve(msgspec.Struct, frozen=True, eq=False, kw_only=True):
@@ -46,13 +47,9 @@ def curves_of(scored: Scored) -> list[ClassCurves]:
     found = []
     for index, label in enumerate(scored.classes):
         positive_N, scores_N = scored.truth == index, scored.scores[:, index]
-        found.append(
-            ClassCurves(
-                label=label,
-                precision_recall=precision_recall_curve(positive_N, scores_N),
-                roc=roc_curve(positive_N, scores_N),
-            )
-        )
+        precision_recall = precision_recall_curve(positive_N, scores_N)
+        roc = roc_curve(positive_N, scores_N)
+        found.append(ClassCurves(label=label, precision_recall=precision_recall, roc=roc))
     return found
 
 
@@ -64,7 +61,10 @@ def precision_recall_curve(positive_N: Bools, scores_N: Floats) -> PrecisionReca
         positive_N, scores_N, drop_intermediate=True
     )
     return PrecisionRecallCurve(
-        threshold=np.append(thresholds, np.nan), precision=precision_T, recall=recall_T
+        threshold=np.append(thresholds, np.nan),
+        precision=precision_T,
+        recall=recall_T,
+        break_even=break_even_point(positive_N, scores_N),
     )
 
 

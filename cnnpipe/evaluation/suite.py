@@ -73,20 +73,15 @@ def _counted(scored: Scored) -> dict[str, float]:
 
 def _ranked(scored: Scored) -> dict[str, float]:
     """Metrics of the curves; their macro means are over the classes where they are defined."""
-    found: dict[str, dict[str, float]] = {
-        name: {} for name in ("average_precision", "average_precision_interpolated", "break_even", "roc_auc")
-    }
-    for index, of_class in enumerate(curves.curves_of(scored)):
-        if of_class.precision_recall:
-            curve = of_class.precision_recall
-            found["average_precision"][of_class.label] = curves.average_precision(curve)
+    found: dict[str, dict[str, float]] = {}
+    for of_class in curves.curves_of(scored):
+        if curve := of_class.precision_recall:
             interpolated = curves.interpolated_average_precision(curve)
-            found["average_precision_interpolated"][of_class.label] = interpolated
-            found["break_even"][of_class.label] = curves.break_even_point(
-                scored.truth == index, scored.scores[:, index]
-            )
+            found.setdefault("average_precision", {})[of_class.label] = curves.average_precision(curve)
+            found.setdefault("average_precision_interpolated", {})[of_class.label] = interpolated
+            found.setdefault("break_even", {})[of_class.label] = curve.break_even
         if of_class.roc:
-            found["roc_auc"][of_class.label] = curves.roc_auc(of_class.roc)
+            found.setdefault("roc_auc", {})[of_class.label] = curves.roc_auc(of_class.roc)
     flat = {f"{name}/{label}": value for name, values in found.items() for label, value in values.items()}
     means = {
         f"{name}_macro": float(np.mean(list(values.values()))) for name, values in found.items() if values

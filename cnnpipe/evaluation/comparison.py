@@ -1,0 +1,49 @@
+"""What a comparison of experiments says: the content of comparison/compare.json."""
+
+import msgspec
+
+COMPARISON_FILE = "compare.json"
+
+
+class Measured(msgspec.Struct, frozen=True, kw_only=True):
+    """A metric with its interval; the ends are None where there is none."""
+
+    value: float
+    ci_low: float | None = None
+    ci_high: float | None = None
+
+
+class ComparedExperiment(msgspec.Struct, frozen=True, kw_only=True):
+    """One experiment among those of its task."""
+
+    name: str
+    task: str
+    network: str
+    num_parameters: int
+    best_epoch: int  # from 1
+    stop_reason: str
+    data_sha256: str  # of the view it was trained and judged on
+    metric: str  # what val and test are, e.g. "accuracy"
+    val: Measured | None  # None: the metric is undefined there
+    test: Measured | None
+    rank: int | None  # by the metric on val, 1 is best; equal values share a rank; None: no value on val
+
+
+class PairedDifference(msgspec.Struct, frozen=True, kw_only=True):
+    """Two experiments on the same test samples, by paired bootstrap over groups."""
+
+    task: str
+    metric: str
+    first: str  # of the two, the one of better rank
+    second: str
+    difference: Measured  # first minus second
+    only_first_right: int  # test samples that only the first classifies rightly
+    only_second_right: int
+
+
+class Comparison(msgspec.Struct, frozen=True, kw_only=True):
+    """Every experiment, by task and rank, and every pair that can be compared."""
+
+    experiments: list[ComparedExperiment]
+    pairs: list[PairedDifference]
+    notes: list[str]  # what was not compared, and why

@@ -1,0 +1,57 @@
+"""Loss and metrics over the epochs of a training."""
+
+from collections.abc import Mapping, Sequence
+
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from cnnpipe.reports.figures import (
+    BLUE,
+    CYCLE,
+    MUTED,
+    ORANGE,
+    add_legend,
+    house_style,
+    new_figure,
+    say_nothing_to_draw,
+    to_svg,
+)
+
+
+def learning_svg(history: Sequence[Mapping[str, float]], *, best_epoch: int) -> str:
+    """Return loss of train and val, and the metrics of val, per epoch as SVG.
+
+    Args:
+        history: the lines of history.jsonl.
+        best_epoch: the epoch whose weights were kept, from 1; marked.
+    """
+    names = list(dict.fromkeys(name for epoch in history for name in epoch))
+    losses = [name for name in names if name.endswith("/loss")]
+    others = [name for name in names if name.startswith(("train/", "val/")) and "/loss" not in name]
+    with house_style():
+        figure = new_figure(width=10.4, height=3.5)
+        left, right = figure.subplots(1, 2)
+        _draw(left, history, dict(zip(losses, (BLUE, ORANGE, *CYCLE), strict=False)), best_epoch=best_epoch)
+        _draw(right, history, dict(zip(others, CYCLE, strict=False)), best_epoch=best_epoch)
+        left.set(ylabel="loss", ylim=(0, None))
+        right.set(ylabel="metric", ylim=(0, 1.02))
+        return to_svg(figure)
+
+
+def _draw(
+    axes: Axes, history: Sequence[Mapping[str, float]], colours: Mapping[str, str], *, best_epoch: int
+) -> None:
+    axes.set_xlabel("epoch")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    if not history or not colours:
+        say_nothing_to_draw(axes, "Nothing was recorded.")
+        return
+    best = axes.axvline(best_epoch, color=MUTED, linewidth=0.9, linestyle=(0, (4, 4)))
+    entries: list[tuple[Artist, str]] = []
+    for name, colour in colours.items():
+        points = [(epoch["epoch"], epoch[name]) for epoch in history if name in epoch]
+        style = "o-" if len(points) <= 12 else "-"
+        (line,) = axes.plot(*zip(*points, strict=True), style, color=colour, markersize=3.5, linewidth=1.5)
+        entries.append((line, name))
+    add_legend(axes, [*entries, (best, f"best epoch ({best_epoch})")])
