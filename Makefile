@@ -1,0 +1,43 @@
+# Everything a newcomer runs. Each target makes .venv first, or finishes what an interrupted set-up left.
+.DEFAULT_GOAL := help
+.PHONY: help venv demo test check format ui lock bench clean
+
+bin := .venv/bin
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+
+venv: ## Make .venv from requirements.lock: 5 minutes and 7 GB, once
+	@python=$$(tools/find_python.sh) && "$$python" -m tools.setup_venv
+
+# the stages start `python`: it must be the one of .venv
+demo: venv ## Run the whole pipeline on the embedded sample; what is up to date is not run again
+	@PATH="$(CURDIR)/$(bin):$$PATH" $(bin)/cnnpipe repro
+
+test: venv ## Run all tests
+	@$(bin)/python -m pytest $(TESTS)
+
+check: venv ## Check formatting, lint, types and import layers
+	$(bin)/ruff format --check
+	$(bin)/ruff check
+	$(bin)/mypy
+	$(bin)/lint-imports
+
+format: venv ## Format the code, and repair what the linter can
+	$(bin)/ruff check --fix-only
+	$(bin)/ruff format
+
+ui: venv ## Open MLflow's pages on http://127.0.0.1:5000
+	@$(bin)/python -m cnnpipe.tracking.ui
+
+lock: ## Write requirements.lock anew; UPGRADE="dvc typer" or UPGRADE=all lets versions move
+	@python=$$(tools/find_python.sh) && "$$python" -m tools.lock $(UPGRADE)
+
+bench: venv ## Run every benchmark; results as JSON in benchmarks/results/
+	@set -e; for file in benchmarks/*.py; do \
+		echo "$$file"; PATH="$(CURDIR)/$(bin):$$PATH" $(bin)/python "$$file"; \
+	done
+
+clean: ## Remove the caches of the tools; never data, results or .venv
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist
+	find cnnpipe tests tools benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
