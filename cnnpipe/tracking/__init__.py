@@ -1,1 +1,1 @@
-"""The record in MLflow, which is a projection of files; mlflow is imported nowhere else."""
+"""The record in MLflow: runs are a projection of files, found or rebuilt by signature."""

@@ -1,0 +1,45 @@
+"""Where the runs of this project are kept; imports no MLflow, so asking costs nothing."""
+
+import os
+import subprocess
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+# Tags by which runs are found.
+SIGNATURE: Final = "cnnpipe.signature"
+EXPERIMENT: Final = "cnnpipe.experiment"  # key of `experiments` in params.yaml; not MLflow's experiment
+ORIGIN: Final = "cnnpipe.origin"  # trained, or restored: rebuilt from files
+STOP_REASON: Final = "cnnpipe.stop_reason"
+PROJECTED: Final = "cnnpipe.projected"  # digest of the results that the run holds
+
+_SQLITE: Final = "sqlite:///"
+
+
+def tracking_uri() -> str:
+    """Return the address of the store: MLFLOW_TRACKING_URI, else mlflow.db in the folder of the project."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"{_SQLITE}{Path.cwd() / 'mlflow.db'}"
+
+
+def project() -> str:
+    """Return the name of the project, which is the name of its MLflow experiment.
+
+    MLFLOW_EXPERIMENT_NAME, else the name of git's remote `origin`, so that every clone has the same
+    one, else the name of the folder.
+    """
+    return os.environ.get("MLFLOW_EXPERIMENT_NAME") or _name_of_origin() or Path.cwd().name or "cnnpipe"
+
+
+def sqlite_file(uri: str) -> Path | None:
+    """Return the database file of an sqlite address; None for a store of another kind."""
+    return Path(uri.removeprefix(_SQLITE)).absolute() if uri.startswith(_SQLITE) else None
+
+
+def _name_of_origin() -> str:
+    try:
+        found = subprocess.run(
+            ["git", "config", "--get", "remote.origin.url"], capture_output=True, text=True, check=False
+        )
+    except FileNotFoundError:
+        return ""
+    # also scp's form, host:name
+    return PurePosixPath(found.stdout.strip().replace(":", "/")).name.removesuffix(".git")

@@ -1,0 +1,91 @@
+"""Whether everything is recorded already, asked without MLflow, whose import alone takes three seconds.
+
+An sqlite store is read through the standard library, a server is asked over HTTP. Whatever goes wrong here
+means "not known to be recorded", and the slow and thorough way is taken.
+"""
+
+import hashlib
+import json
+import sqlite3
+import urllib.parse
+import urllib.request
+from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Final
+
+from cnnpipe import files
+from cnnpipe.models.bundle import MODEL_FILE
+from cnnpipe.tracking import place
+
+METRICS_FILE: Final = "metrics.json"  # of results/<experiment>
+_ANSWER_S: Final = 5.0
+
+# Source: the tables of mlflow 3.17, store/tracking/dbmodels/models.py.
+_RUNS: Final = """
+    SELECT signature.value, runs.status, projected.value
+    FROM runs
+    JOIN experiments ON experiments.experiment_id = runs.experiment_id
+    JOIN tags AS signature ON signature.run_uuid = runs.run_uuid AND signature.key = ?
+    LEFT JOIN tags AS projected ON projected.run_uuid = runs.run_uuid AND projected.key = ?
+    WHERE experiments.name = ? AND runs.lifecycle_stage = 'active' ORDER BY runs.start_time
+"""
+
+
+def results_digest(model_dir: Path, results_dir: Path) -> str:
+    """Return the digest of what a run holds of an experiment: its results and its model.json."""
+    digest = hashlib.sha256()
+    for path in [model_dir / MODEL_FILE, *sorted(p for p in results_dir.rglob("*") if p.is_file())]:
+        digest.update(f"{path.name}\0{files.sha256_of_file(path)}\0".encode())
+    return digest.hexdigest()
+
+
+def is_recorded(wanted: Mapping[str, str | None]) -> bool:
+    """Whether each training has a finished run that holds its results, and no run is left RUNNING.
+
+    Args:
+        wanted: signature -> `results_digest`; None: not judged yet.
+    """
+    uri = place.tracking_uri()
+    try:
+        database = place.sqlite_file(uri)
+        rows = _rows_of_server(uri) if database is None else _rows_of_database(database)
+    except (OSError, sqlite3.Error, ValueError, KeyError, TypeError):
+        return False
+    if any(status == "RUNNING" for _, status, _ in rows):
+        return False
+    latest = {signature: projected for signature, status, projected in rows if status == "FINISHED"}
+    return all(
+        signature in latest and (digest is None or latest[signature] == digest)
+        for signature, digest in wanted.items()
+    )
+
+
+def _rows_of_database(database: Path) -> list[tuple[str, str, str | None]]:
+    """Return (signature, status, digest) of every run of this project, the latest last."""
+    with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as connection:
+        names = (place.SIGNATURE, place.PROJECTED, place.project())
+        return connection.execute(_RUNS, names).fetchall()
+
+
+def _rows_of_server(uri: str) -> list[tuple[str, str, str | None]]:
+    """Return the same from a server that asks for no password; of a larger project the latest 1,000 runs."""
+    name = urllib.parse.quote(place.project())
+    found = _ask(f"{uri}/api/2.0/mlflow/experiments/get-by-name?experiment_name={name}")
+    query = {"experiment_ids": [found["experiment"]["experiment_id"]], "max_results": 1000}
+    runs = _ask(f"{uri}/api/2.0/mlflow/runs/search", query).get("runs", [])
+    return [_row(run) for run in sorted(runs, key=lambda run: run["info"]["start_time"])]
+
+
+def _row(run: Any) -> tuple[str, str, str | None]:
+    tags = {tag["key"]: tag["value"] for tag in run["data"].get("tags", ())}
+    return tags.get(place.SIGNATURE, ""), run["info"]["status"], tags.get(place.PROJECTED)
+
+
+def _ask(url: str, query: Any = None) -> Any:
+    if not url.startswith(("http://", "https://")):
+        raise ValueError(url)
+    body = None if query is None else json.dumps(query).encode()
+    request = urllib.request.Request(url, body, {"Content-Type": "application/json"})  # noqa: S310 (checked above)
+    with urllib.request.urlopen(request, timeout=_ANSWER_S) as answer:  # noqa: S310
+        return json.load(answer)
