@@ -4,7 +4,9 @@ Coordinates are pixels of the picture as a viewer shows it (EXIF orientation app
 its top left corner, y down; a box is xyxy.
 """
 
-from typing import Any, Literal
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -14,12 +16,44 @@ from cnnpipe.geometry.shapes import Shape
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 Severity = Literal["error", "warning", "info"]
+SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
+Unit = Literal["picture", "region", "set"]  # what a finding is about, and a limit a share of
+
+# Every code a finding can have. error: something is left out; warning: look at it; info: by rule.
+FINDING_CODES: Final[Mapping[str, tuple[Severity, Unit]]] = MappingProxyType(
+    {
+        "file-repeated": ("warning", "set"),  # the same annotation file twice
+        "entry-unreadable": ("error", "picture"),  # an entry that names no picture
+        "picture-missing": ("error", "picture"),
+        "picture-outside": ("error", "picture"),  # a path that leaves the raw folder
+        "picture-ambiguous": ("error", "picture"),  # several files have its name
+        "picture-unreadable": ("error", "picture"),  # cut off, no picture, or too many pixels
+        "picture-case": ("warning", "picture"),  # found only under another spelling of its name
+        "picture-merged": ("info", "picture"),  # annotated in several entries
+        "picture-size": ("warning", "picture"),  # not the number of bytes that VIA noted
+        "picture-duplicate": ("info", "picture"),  # another file with the same bytes
+        "picture-empty": ("info", "picture"),  # no region: no object, or not yet annotated
+        "image-label-missing": ("warning", "picture"),
+        "region-unreadable": ("error", "region"),
+        "exif-frame": ("warning", "region"),  # fits only the picture before its EXIF turn
+        "label-missing": ("error", "region"),
+        "label-several": ("error", "region"),
+        "label-spelling": ("warning", "set"),  # two classes that differ like a typing mistake
+        "class-rare": ("warning", "set"),  # fewer than three pictures: one split stays without it
+        "shape-without-area": ("error", "region"),
+        "box-degenerate": ("error", "region"),
+        "box-outside": ("error", "region"),
+        "box-small": ("warning", "region"),
+        "box-clipped": ("info", "region"),
+        "duplicate-region": ("warning", "region"),
+    }
+)
 
 
-class Finding(msgspec.Struct, frozen=True, kw_only=True, order=True):
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """One thing noticed in the data, with its place and what to do about it."""
 
-    code: str  # e.g. "picture-missing"; the key of validate.limits
+    code: str  # a key of FINDING_CODES, and of validate.limits
     severity: Severity
     where: str  # image_id, or an annotation file
     region: int | None = None  # number of the region in its VIA file, from 0
@@ -45,7 +79,7 @@ class Region(msgspec.Struct, frozen=True, kw_only=True):
     """One region as VIA holds it: a line of data/ingested/annotations.jsonl."""
 
     image_id: str
-    region: int  # its number in the VIA file, from 0
+    region: int  # its number in the VIA file, from 0; in several files they are counted on
     source: str  # the annotation file, POSIX path below the raw folder
     shape: Shape | None  # None: VIA keeps a region without a shape
     attributes: dict[str, Any]
@@ -88,3 +122,18 @@ class PinnedSplit(msgspec.Struct, frozen=True, kw_only=True):
 
     image_id: str
     split: Split
+
+
+def found(code: str, where: str, what: str, fix: str, *, region: int | None = None) -> Finding:
+    """Return a finding with the severity of its code."""
+    severity, _ = FINDING_CODES[code]
+    return Finding(code=code, severity=severity, where=where, region=region, what=what, fix=fix)
+
+
+def in_order(findings: Iterable[Finding]) -> list[Finding]:
+    """Return the findings sorted by place, each once: files do not depend on the order of work."""
+    return sorted(set(findings), key=_place)
+
+
+def _place(finding: Finding) -> tuple[str, int, str, str]:
+    return finding.where, -1 if finding.region is None else finding.region, finding.code, finding.what

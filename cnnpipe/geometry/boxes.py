@@ -1,5 +1,7 @@
 """Axis-aligned boxes in pixels: made, clipped, compared."""
 
+import math
+from collections.abc import Sequence
 from typing import Self
 
 import msgspec
@@ -21,7 +23,7 @@ class Box(msgspec.Struct, frozen=True, array_like=True):
 
     def __post_init__(self) -> None:
         corners = (self.x_min, self.y_min, self.x_max, self.y_max)
-        if not (np.isfinite(corners).all() and self.x_min < self.x_max and self.y_min < self.y_max):
+        if not (all(map(math.isfinite, corners)) and self.x_min < self.x_max and self.y_min < self.y_max):
             raise ValueError(f"box {corners} has no area")
 
     @property
@@ -37,10 +39,13 @@ class Box(msgspec.Struct, frozen=True, array_like=True):
         return self.width * self.height
 
     @classmethod
-    def around(cls, points: NDArray[np.float64]) -> Self:
-        """Return the tight box around points (N, 2), xy pixels."""
-        (x_min, y_min), (x_max, y_max) = points.min(axis=0).tolist(), points.max(axis=0).tolist()
-        return cls(x_min, y_min, x_max, y_max)
+    def around(cls, xs: Sequence[float], ys: Sequence[float]) -> Self:
+        """Return the tight box around points, given as their x and their y.
+
+        Raises:
+            ValueError: there are no points, or they lie on one horizontal or vertical line.
+        """
+        return cls(min(xs), min(ys), max(xs), max(ys))
 
 
 def clip_box(box: Box, *, width: int, height: int) -> Box | None:
@@ -63,4 +68,5 @@ def box_iou(boxes_N4: NDArray[np.float64], others_M4: NDArray[np.float64]) -> ND
     areas_N1 = (boxes_N4[:, 2:] - boxes_N4[:, :2]).prod(axis=1)[:, None]
     areas_1M = (others_M4[:, 2:] - others_M4[:, :2]).prod(axis=1)[None, :]
     union_NM: NDArray[np.float64] = areas_N1 + areas_1M - overlap_NM
-    return overlap_NM / union_NM
+    iou_NM: NDArray[np.float64] = overlap_NM / union_NM
+    return iou_NM
