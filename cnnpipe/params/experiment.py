@@ -1,13 +1,22 @@
 """Sections `experiments.<name>` and `train`: what is trained, and on what machine."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Annotated, Final, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from cnnpipe.params.load import did_you_mean
 from cnnpipe.params.section import Count, Params, Probability
 
 Positive = Annotated[float, Field(gt=0.0)]
 NotNegative = Annotated[float, Field(ge=0.0)]
+
+# Network -> where its first weights can come from. The builders are in models/networks.py; the names
+# stand here too, so that params are checked without importing torch.
+NETWORK_WEIGHTS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {"lenet": ("none",), "lite0": ("none", "package"), "resnet18": ("none",)}
+)
 
 
 class InputParams(Params):
@@ -80,6 +89,21 @@ class ExperimentParams(Params):
     schedule: ScheduleParams
     watch: Literal["accuracy", "f1_macro", "loss"]
     early_stopping: EarlyStoppingParams | None
+
+    @field_validator("network")
+    @classmethod
+    def _the_network_is_known(cls, name: str) -> str:
+        if name not in NETWORK_WEIGHTS:
+            hint = f"{did_you_mean(name, NETWORK_WEIGHTS)}the networks are: {', '.join(NETWORK_WEIGHTS)}"
+            raise ValueError(f"{name!r} is not known; {hint}")
+        return name
+
+    @model_validator(mode="after")
+    def _the_network_has_such_weights(self) -> "ExperimentParams":
+        known = NETWORK_WEIGHTS[self.network]
+        if self.weights not in known:
+            raise ValueError(f"network {self.network!r} has weights: {', '.join(known)} only")
+        return self
 
     @model_validator(mode="after")
     def _warm_up_ends_before_training(self) -> "ExperimentParams":
