@@ -4,12 +4,12 @@ from typing import Any, Literal
 
 import msgspec
 
-
 RUN_FILE = "run.json"
 HISTORY_FILE = "history.jsonl"
 
-# One line of history.jsonl: "epoch" and "step" (ints), and by MLflow's names train/loss, val/loss, val/accuracy,
-# val/f1_macro, lr/<group>. No times: outputs are functions of inputs.
+# One line of history.jsonl: "epoch" and "step" (ints, the epoch's last step, from 1), and by MLflow's
+# names train/loss, val/loss, val/accuracy, val/f1_macro, lr/network (of that step). No times: outputs
+# are functions of inputs.
 Epoch = dict[str, float]
 StopReason = Literal["epochs", "early_stopping"]
 

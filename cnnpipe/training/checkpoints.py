@@ -1,0 +1,61 @@
+"""The state a killed training goes on from: one file per epoch, replaced whole."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from cnnpipe.errors import ModelError
+from cnnpipe.training.records import Epoch
+
+CHECKPOINT_FILE = "checkpoint.pt"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a training has come: every epoch so far, and the weights of the best one.
+
+    The random numbers of an epoch are drawn anew from the seed and its number, so no generator's
+    state has to travel.
+    """
+
+    history: tuple[Epoch, ...]
+    best_state: Mapping[str, Tensor]  # on the CPU
+
+
+def save_checkpoint(
+    folder: Path, progress: Progress, network: nn.Module, optimiser: torch.optim.Optimizer
+) -> None:
+    """Write what `load_checkpoint` needs to `folder`; an interruption leaves the one before."""
+    content = {
+        "history": list(progress.history),
+        "best_state": dict(progress.best_state),
+        "network": network.state_dict(),
+        "optimiser": optimiser.state_dict(),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    part = folder / f"{CHECKPOINT_FILE}.part"
+    torch.save(content, part)
+    part.replace(folder / CHECKPOINT_FILE)
+
+
+def load_checkpoint(folder: Path, network: nn.Module, optimiser: torch.optim.Optimizer) -> Progress | None:
+    """Put network and optimiser back to the last full epoch; None when there is no checkpoint.
+
+    Raises:
+        ModelError: the checkpoint is damaged.
+    """
+    path = folder / CHECKPOINT_FILE
+    if not path.exists():
+        return None
+    try:
+        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        network.load_state_dict(content["network"], strict=True)
+        optimiser.load_state_dict(content["optimiser"])
+        return Progress(history=tuple(content["history"]), best_state=content["best_state"])
+    except Exception as error:  # torch.load promises no kind of exception for a damaged file
+        what = f"cannot be read: {' '.join(str(error).split())[:200]}"
+        raise ModelError(str(path), what, f"delete {folder}; training then starts anew") from error

@@ -1,0 +1,142 @@
+"""Fit a network: epochs, validation, the best weights, and a checkpoint to go on from."""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator  # type: ignore[import-untyped]  # no stubs
+from torch import Tensor, nn
+
+from cnnpipe.inference.forward import Normalise
+from cnnpipe.params.experiment import ExperimentParams
+from cnnpipe.seeding import seed_of
+from cnnpipe.training.checkpoints import Progress, load_checkpoint, save_checkpoint
+from cnnpipe.training.epoch import Batches, Learner, judge, train_one_epoch
+from cnnpipe.training.losses import cross_entropy
+from cnnpipe.training.optimisers import make_optimiser
+from cnnpipe.training.records import Epoch, StopReason
+from cnnpipe.training.schedules import Course, rate_factor
+from cnnpipe.training.stopping import best_epoch, stop_reason
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class FitData:
+    """What a network learns from."""
+
+    train: Callable[[int], Batches]  # epoch, from 1 -> its batches, shuffled and augmented
+    steps_per_epoch: int
+    val: Batches  # may be walked through once per epoch
+    normalise: Normalise
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a training touches beside its network and its data."""
+
+    accelerator: Accelerator
+    checkpoint_dir: Path  # of this very training and no other
+    on_epoch: Callable[[Epoch], None]  # told the row of every epoch, those of a checkpoint first
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What a training ends with; the states are on the CPU."""
+
+    best_state: Mapping[str, Tensor]
+    last_state: Mapping[str, Tensor]
+    history: tuple[Epoch, ...]
+    best_epoch: int  # from 1
+    stop_reason: StopReason
+
+
+def fit(
+    network: nn.Module,
+    data: FitData,
+    params: ExperimentParams,
+    surroundings: Surroundings,
+) -> Fitted:
+    """Train `network`, which changes, until a stop rule holds.
+
+    A checkpoint is gone on from, and the end is the same as without the break.
+
+    Args:
+        network: with its first weights.
+        data: batches of train and val.
+        params: optimiser, schedule, loss and stop rules.
+        surroundings: where to train, where checkpoints lie, and who is told of each epoch.
+
+    Raises:
+        ModelError: the loss was NaN or infinite, or the checkpoint is damaged.
+    """
+    learner = _learner(network, data, params, surroundings.accelerator)
+    progress = load_checkpoint(surroundings.checkpoint_dir, learner.network, learner.optimiser)
+    if progress is None:
+        progress = Progress(history=(), best_state={})
+    else:
+        log.info("going on after epoch %d of %d", len(progress.history), params.epochs)
+    for row in progress.history:
+        surroundings.on_epoch(row)
+    while (reason := stop_reason(progress.history, params)) is None:
+        progress = _with_next_epoch(progress, learner, data, params)
+        save_checkpoint(surroundings.checkpoint_dir, progress, learner.network, learner.optimiser)
+        log.info("%s", _line(progress.history[-1], params))
+        surroundings.on_epoch(progress.history[-1])
+    return Fitted(
+        best_state=progress.best_state,
+        last_state=_copy_of_state(learner.network),
+        history=progress.history,
+        best_epoch=best_epoch(progress.history, params.watch),
+        stop_reason=reason,
+    )
+
+
+def _learner(
+    network: nn.Module, data: FitData, params: ExperimentParams, accelerator: Accelerator
+) -> Learner:
+    # channels last before the optimiser sees the parameters: see to_network
+    network = network.to(accelerator.device).to(memory_format=torch.channels_last)
+    network, optimiser = accelerator.prepare(network, make_optimiser(network, params.optimiser))
+    course = Course.of(params.schedule, epochs=params.epochs, steps_per_epoch=data.steps_per_epoch)
+    return Learner(
+        accelerator=accelerator,
+        network=network,
+        optimiser=optimiser,
+        normalise=data.normalise,
+        loss=partial(cross_entropy, label_smoothing=params.label_smoothing),
+        learning_rate=lambda step: params.optimiser.learning_rate * rate_factor(step, course),
+    )
+
+
+def _with_next_epoch(
+    progress: Progress, learner: Learner, data: FitData, params: ExperimentParams
+) -> Progress:
+    epoch = len(progress.history) + 1
+    first_step = (epoch - 1) * data.steps_per_epoch
+    torch.manual_seed(seed_of(params.seed, "epoch", epoch))  # of dropout
+    loss, num_steps = train_one_epoch(learner, data.train(epoch), first_step=first_step)
+    row: Epoch = {"epoch": epoch, "step": first_step + num_steps, "train/loss": loss}
+    row |= {f"val/{name}": value for name, value in judge(learner, data.val).items()}
+    row["lr/network"] = learner.learning_rate(first_step + num_steps - 1)
+    history = (*progress.history, row)
+    is_best = best_epoch(history, params.watch) == epoch
+    return Progress(
+        history=history, best_state=_copy_of_state(learner.network) if is_best else progress.best_state
+    )
+
+
+def _copy_of_state(network: nn.Module) -> dict[str, Tensor]:
+    return {name: tensor.detach().cpu().clone() for name, tensor in network.state_dict().items()}
+
+
+def _line(row: Epoch, params: ExperimentParams) -> str:
+    """Return what is told of an epoch while it runs."""
+    return (
+        f"epoch {row['epoch']:.0f}/{params.epochs}  loss {row['train/loss']:.4f}  "
+        f"val loss {row['val/loss']:.4f}  accuracy {row['val/accuracy']:.3f}  "
+        f"f1 {row['val/f1_macro']:.3f}  lr {row['lr/network']:.2e}"
+    )
