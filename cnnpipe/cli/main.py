@@ -44,7 +44,9 @@ def run(arguments: Sequence[str]) -> int:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
             raise
         where = str(error.filename or "the disk")
-        return _report(StorageError(where, error.strerror or "cannot be written", "free some space; run it again"))
+        return _report(
+            StorageError(where, error.strerror or "cannot be written", "free some space; run it again")
+        )
     return 0
 
 

@@ -2,14 +2,15 @@
 
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 import typer
 
 from cnnpipe import files, paths
 from cnnpipe.cli.process import StageEnd, end_file
-from cnnpipe.cli.results import print_results
+
+_ALWAYS_RUN: Final = ("code", "record")
 
 
 def add_to(app: typer.Typer) -> None:
@@ -17,3 +18,50 @@ def add_to(app: typer.Typer) -> None:
     app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(repro)
     for command in (lock, results):
         app.command()(command)
+
+
+def repro(context: typer.Context) -> None:
+    """Run `dvc repro`, then `lock`, then `results`.
+
+    Arguments and options are handed to `dvc repro`, e.g. `cnnpipe repro evaluate@lenet --force`.
+    """
+    from cnnpipe.orchestration.repro import repro as run_graph
+
+    started = time.time()
+    run_graph(context.args)
+    lock()
+    ran = [end for end in _stage_ends() if end.ended_at >= started and end.stage not in _ALWAYS_RUN]
+    if ran:
+        typer.echo(f"ran {len(ran)} stages in {time.time() - started:.0f} s", err=True)
+    else:
+        typer.echo("nothing to recompute: every stage is up to date", err=True)
+    results()
+
+
+def lock() -> None:
+    """Bring dvc.lock into its one form, to commit it.
+
+    Stages stand in the order of the graph; those that are gone are dropped.
+    """
+    from cnnpipe.orchestration.lock import lock as sort_lock
+
+    for name in sort_lock(Path()):
+        typer.echo(f"lock: dropped {name}, it is no longer in dvc.yaml", err=True)
+
+
+def results(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Show every experiment and where its report lies."""
+    from cnnpipe.cli.results import print_table
+    from cnnpipe.evaluation.comparison import COMPARISON_FILE, Comparison
+
+    comparison = files.read_json(paths.COMPARISON / COMPARISON_FILE, Comparison)
+    if as_json:
+        typer.echo(msgspec.json.encode(comparison).decode())
+    else:
+        print_table(comparison, {end.stage: end.seconds for end in _stage_ends()})
+
+
+def _stage_ends() -> list[StageEnd]:
+    return [files.read_json(path, StageEnd) for path in sorted(end_file("any").parent.glob("*.json"))]

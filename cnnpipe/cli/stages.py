@@ -20,7 +20,10 @@ def add_to(app: typer.Typer) -> None:
 
 
 def code(params: ParamsFile = paths.PARAMS) -> None:
-    """Check params.yaml whole; write the digests of code; remove results of experiments that are gone."""
+    """Check params.yaml whole and note what code is.
+
+    Writes code.json, and removes results of experiments that are no longer in the params.
+    """
     from cnnpipe.stages import code as stage
 
     with stage_process("code"):
@@ -38,7 +41,7 @@ def sample(params: ParamsFile = paths.PARAMS) -> None:
 
 
 def ingest(params: ParamsFile = paths.PARAMS) -> None:
-    """Read VIA files and every picture they name into records."""
+    """Read VIA files and their pictures into records."""
     from cnnpipe.params.ingest import IngestParams
     from cnnpipe.stages import ingest as stage
 
@@ -48,7 +51,7 @@ def ingest(params: ParamsFile = paths.PARAMS) -> None:
 
 
 def validate(params: ParamsFile = paths.PARAMS) -> None:
-    """Judge the records: clip, drop, and stop where the limits are passed."""
+    """Judge the records: clip, drop, or refuse."""
     from cnnpipe.params.ingest import IngestParams
     from cnnpipe.params.validate import ValidateParams
     from cnnpipe.stages import validate as stage
@@ -81,7 +84,7 @@ def augment(
     view: Annotated[str, typer.Argument(help="A key of `augment` in the params, e.g. classify.")],
     params: ParamsFile = paths.PARAMS,
 ) -> None:
-    """Pack what training reads: object crops or pictures, and seeded copies of train."""
+    """Pack what training reads: crops or pictures."""
     from cnnpipe.params.augment import ClassifyViewParams
     from cnnpipe.params.ingest import IngestParams
     from cnnpipe.stages import augment as stage
@@ -90,14 +93,16 @@ def augment(
         section = load_section(params, f"augment.{view}", ClassifyViewParams)
         raw_dir = Path(load_section(params, "ingest", IngestParams).raw_dir)
         inputs = stage.AugmentInputs(validated=paths.VALIDATED, splits=paths.SPLITS, raw_dir=raw_dir)
-        _say(f"augment {view}", stage.augment(inputs, paths.AUGMENTED / view, section), paths.AUGMENTED / view)
+        _say(
+            f"augment {view}", stage.augment(inputs, paths.AUGMENTED / view, section), paths.AUGMENTED / view
+        )
 
 
 def train(
     experiment: Annotated[str, typer.Argument(help="A key of `experiments` in the params, e.g. lenet.")],
     params: ParamsFile = paths.PARAMS,
 ) -> None:
-    """Train one experiment; goes on from its checkpoint where one is left."""
+    """Train one experiment, or go on where it stopped."""
     from cnnpipe.params.experiment import ExperimentParams, TrainParams
     from cnnpipe.stages import train as stage
 
@@ -106,14 +111,16 @@ def train(
         machine = load_section(params, "train", TrainParams)
         out = paths.MODELS / experiment
         run = stage.train(experiment, paths.AUGMENTED / recipe.task, out, recipe, machine)
-        typer.echo(f"train {experiment}: best epoch {run.best_epoch}, ended by {run.stop_reason} -> {out}", err=True)
+        typer.echo(
+            f"train {experiment}: best epoch {run.best_epoch}, ended by {run.stop_reason} -> {out}", err=True
+        )
 
 
 def evaluate(
     experiment: Annotated[str, typer.Argument(help="A key of `experiments` in the params, e.g. lenet.")],
     params: ParamsFile = paths.PARAMS,
 ) -> None:
-    """Judge one trained experiment with the full metric suite."""
+    """Judge one trained experiment by every metric."""
     from cnnpipe.params.evaluate import EvaluateParams
     from cnnpipe.params.experiment import ExperimentParams
     from cnnpipe.stages import evaluate as stage
@@ -127,7 +134,7 @@ def evaluate(
 
 
 def compare(params: ParamsFile = paths.PARAMS) -> None:
-    """Put every experiment side by side, with intervals and paired differences."""
+    """Put every experiment side by side."""
     from cnnpipe.params.document import Document
     from cnnpipe.params.load import check, read_yaml
     from cnnpipe.stages import compare as stage
@@ -140,7 +147,7 @@ def compare(params: ParamsFile = paths.PARAMS) -> None:
 
 
 def record() -> None:
-    """Find or rebuild the MLflow run of every experiment from its files."""
+    """Find or rebuild the MLflow run of each experiment."""
     from cnnpipe.stages import record as stage
 
     with stage_process("record"):

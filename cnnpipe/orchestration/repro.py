@@ -28,4 +28,5 @@ def repro(arguments: Sequence[str]) -> None:
             child.wait()
             raise
     if code != 0:
-        raise CnnpipeError("dvc repro", f"ended with exit code {code}", "mend what the stage named above, run it again")
+        fix = "mend what the stage named above, then run it again"
+        raise CnnpipeError("dvc repro", f"ended with exit code {code}", fix)

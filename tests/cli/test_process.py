@@ -53,7 +53,9 @@ def test_end_of_a_success_is_zero() -> None:
     assert (end.exit_code, end.error) == (0, None)
 
 
-@pytest.mark.parametrize(("error", "code"), [(KeyboardInterrupt(), 130), (SystemExit(143), 143), (ValueError(), 1)])
+@pytest.mark.parametrize(
+    ("error", "code"), [(KeyboardInterrupt(), 130), (SystemExit(143), 143), (ValueError(), 1)]
+)
 def test_end_tells_signals_from_faults(error: BaseException, code: int) -> None:
     with pytest.raises(type(error)), stage_process("split"):
         raise error

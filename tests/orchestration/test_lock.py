@@ -71,5 +71,5 @@ def test_nothing_to_lock_says_what_to_do(tmp_path: Path) -> None:
 def test_broken_graph_is_no_traceback(tmp_path: Path) -> None:
     folder = _project(tmp_path / "project", "aside")
     (folder / "dvc.yaml").write_text("stages: [", encoding="utf-8")
-    with pytest.raises(CnnpipeError, match="dvc.yaml"):
+    with pytest.raises(CnnpipeError, match=r"dvc\.yaml"):
         lock(folder)

@@ -15,9 +15,10 @@ from cnnpipe.stages.code import NUMERIC_PACKAGES, STAGES, code, code_closure, st
 ROOT = Path(__file__).resolve().parents[2]
 
 # Imported by stages, and without a say in their numbers: they move, record, check, draw or print.
-_NEUTRAL_PACKAGES = set(
-    "cnnpipe jinja2 matplotlib mlflow msgspec psutil pydantic pydantic_core ruamel safetensors".split()
-)
+_NEUTRAL_PACKAGES = {
+    *("cnnpipe", "jinja2", "matplotlib", "mlflow", "msgspec", "psutil"),
+    *("pydantic", "pydantic_core", "ruamel", "safetensors"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +57,9 @@ def test_every_stage_of_the_graph_has_a_digest() -> None:
         assert any(f"{{code.json: [{name}]}}" in line for line in named), name
 
 
-def test_edit_of_an_imported_module_changes_the_digest(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_edit_of_an_imported_module_changes_the_digest(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     copied = tmp_path / "cnnpipe"
     shutil.copytree(ROOT / "cnnpipe", copied, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(stage, "_PACKAGE_DIR", copied)
@@ -98,4 +101,10 @@ def test_only_results_of_gone_experiments_are_removed(project: Path) -> None:
     removed = code(project / "params.yaml", project / "code.json")
     assert removed == [project / "models/old", project / "results/old"]
     left = {path.relative_to(project).as_posix() for path in project.rglob("*") if path.is_file()}
-    assert left == {"params.yaml", "code.json", "models/lenet/run.json", "models/mine/notes.txt", "results/lenet/metrics.json"}
+    assert left == {
+        "params.yaml",
+        "code.json",
+        "models/lenet/run.json",
+        "models/mine/notes.txt",
+        "results/lenet/metrics.json",
+    }

@@ -1,0 +1,117 @@
+"""The command line as a user meets it: real processes, their exit codes and their words."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+STAGES = [
+    "code",
+    "sample",
+    "ingest",
+    "validate",
+    "split",
+    "augment",
+    "train",
+    "evaluate",
+    "compare",
+    "record",
+]
+COMMANDS = [*STAGES, "repro", "lock", "results"]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A folder with params.yaml and code.json, and no data."""
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    assert cnnpipe(tmp_path, "code").returncode == 0
+    return tmp_path
+
+
+def cnnpipe(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "cnnpipe", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+
+
+def test_help_names_every_command(tmp_path: Path) -> None:
+    shown = cnnpipe(tmp_path, "--help")
+    assert shown.returncode == 0
+    for command in COMMANDS:
+        assert f"  {command} " in shown.stdout, command
+
+
+@pytest.mark.parametrize("arguments", [("trian", "x"), ("train",), ("split", "--pinn")], ids=" ".join)
+def test_wrong_usage_exits_2(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    shown = cnnpipe(tmp_path, *arguments)
+    assert shown.returncode == 2
+    assert "Traceback" not in shown.stderr
+    assert "Usage: cnnpipe" in shown.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (("train", "lennet"), 2, "did you mean 'lenet'"),
+        (("augment", "clasify"), 2, "did you mean 'classify'"),
+        (("ingest",), 3, "data/raw"),
+        (("validate",), 3, "data/ingested"),
+        (("split",), 3, "data/validated"),
+        (("augment", "classify"), 3, "data/"),
+        (("results",), 3, "comparison"),
+        (("lock",), 3, "dvc.lock"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_users_mistake_is_one_message_and_a_code(
+    project: Path, arguments: tuple[str, ...], code: int, told: str
+) -> None:
+    shown = cnnpipe(project, *arguments)
+    assert (shown.returncode, shown.stdout) == (code, "")
+    assert told in shown.stderr
+    assert "fix: " in shown.stderr
+    assert "Traceback" not in shown.stderr
+
+
+def test_fault_in_params_stops_at_code(project: Path) -> None:
+    params = project / "params.yaml"
+    params.write_text(
+        params.read_text(encoding="utf-8").replace("network: lenet", "network: lennet"), encoding="utf-8"
+    )
+    shown = cnnpipe(project, "code")
+    assert shown.returncode == 2
+    assert "experiments.lenet.network" in shown.stderr
+    assert "did you mean 'lenet'" in shown.stderr
+
+
+@pytest.mark.parametrize(("kill", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_signal_ends_a_stage_with_its_code(project: Path, kill: signal.Signals, code: int) -> None:
+    params = project / "params.yaml"
+    slow = params.read_text(encoding="utf-8").replace("num_scenes: 360", "num_scenes: 20000")
+    params.write_text(slow, encoding="utf-8")
+    command = [sys.executable, "-m", "cnnpipe", "sample"]
+    with subprocess.Popen(command, cwd=project, stderr=subprocess.PIPE, text=True) as stage:
+        deadline = time.monotonic() + 60
+        while not (project / "data/raw.part").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        stage.send_signal(kill)
+        _, told = stage.communicate(timeout=30)
+    assert stage.returncode == code
+    assert "Traceback" not in told
+    assert not (project / "data/raw").exists()
+    assert f'"exit_code": {code}' in (project / ".cnnpipe/state/sample.json").read_text(encoding="utf-8")
+
+
+@pytest.mark.skipif(os.geteuid() == 0 and not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_full_disk_is_an_error_of_storage(project: Path) -> None:
+    (project / "code.json").unlink()
+    (project / "code.json.part").symlink_to("/dev/full")
+    shown = cnnpipe(project, "code")
+    assert shown.returncode == 7
+    assert "No space left on device" in shown.stderr
+    assert "Traceback" not in shown.stderr
