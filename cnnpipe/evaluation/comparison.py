@@ -1,5 +1,7 @@
 """What a comparison of experiments says: the content of comparison/compare.json."""
 
+from collections.abc import Mapping
+
 import msgspec
 
 COMPARISON_FILE = "compare.json"
@@ -47,3 +49,14 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     experiments: list[ComparedExperiment]
     pairs: list[PairedDifference]
     notes: list[str]  # what was not compared, and why
+
+
+def measured(metrics: Mapping[str, float], name: str) -> Measured | None:
+    """Return a metric of metrics.json with its interval; None where it is undefined."""
+    if name not in metrics:
+        return None
+    return Measured(
+        value=metrics[name],
+        ci_low=metrics.get(f"{name}/ci_low"),
+        ci_high=metrics.get(f"{name}/ci_high"),
+    )

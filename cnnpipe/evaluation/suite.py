@@ -1,7 +1,7 @@
 """Every number that is reported of a classifier, under its flat name.
 
-`<metric>` is over all classes, `<metric>/<class>` of one class against the rest, and `<metric>/ci_low`,
-`<metric>/ci_high` the interval of a metric over all classes. What is undefined is absent: JSON has no NaN.
+`<metric>` is over all classes, `<metric>/<class>` of one class against the rest, and `<name>/ci_low`,
+`<name>/ci_high` the ends of a metric's interval. What is undefined is absent: JSON has no NaN.
 """
 
 import math
@@ -102,6 +102,6 @@ def _interval_ends(scored: Scored, *, seed: int, num_resamples: int, confidence:
     ends = {}
     for name, values_B in values.items():
         interval = intervals.percentile_interval(values_B, confidence=confidence)
-        if interval and "/" not in name:
+        if interval:
             ends[f"{name}/ci_low"], ends[f"{name}/ci_high"] = interval.low, interval.high
     return ends

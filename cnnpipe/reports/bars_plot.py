@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.artist import Artist
+from matplotlib.patches import Patch
 
 from cnnpipe.evaluation.comparison import Measured
-from cnnpipe.reports.figures import BLUE, INK, ORANGE, add_legend, house_style, new_figure, printable, to_svg
+from cnnpipe.reports.figures import INK, add_legend, house_style, new_figure, printable, to_svg
 
-_COLOURS = (BLUE, ORANGE)
+_COLOURS = ("#5a9fc9", "#edbb4f")  # pale, so that the line of the interval shows
 
 
 def bars_svg(names: Sequence[str], series: Mapping[str, Sequence[Measured | None]], *, xlabel: str) -> str:
@@ -28,8 +29,8 @@ def bars_svg(names: Sequence[str], series: Mapping[str, Sequence[Measured | None
             rows = [(row, value) for row, value in enumerate(values) if value is not None]
             at = np.array([row for row, _ in rows]) + (number - (len(series) - 1) / 2) * thickness
             widths = [value.value for _, value in rows]
-            bars = axes.barh(at, widths, thickness * 0.88, color=_COLOURS[number], alpha=0.85)
-            entries.append((bars, name))
+            axes.barh(at, widths, thickness * 0.88, color=_COLOURS[number])
+            entries.append((Patch(color=_COLOURS[number]), name))
             for y, (_, value) in zip(at, rows, strict=True):
                 if value.ci_low is not None and value.ci_high is not None:
                     axes.plot([value.ci_low, value.ci_high], [y, y], color=INK, linewidth=1.4)

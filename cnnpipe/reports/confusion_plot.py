@@ -13,7 +13,17 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.patches import Rectangle
 
 from cnnpipe.evaluation.arrays import Ints, ratio
-from cnnpipe.reports.figures import BLUE, FAINT, INK, VERMILION, house_style, new_figure, printable, to_svg
+from cnnpipe.reports.figures import (
+    BLUE,
+    FAINT,
+    INK,
+    VERMILION,
+    house_style,
+    inches,
+    new_figure,
+    printable,
+    to_svg,
+)
 
 _RIGHT = LinearSegmentedColormap.from_list("right", ["#eef5fa", BLUE])
 _WRONG = LinearSegmentedColormap.from_list("wrong", ["#fdf1ea", VERMILION])
@@ -24,22 +34,15 @@ def confusion_svg(confusion_KK: Ints, classes: Sequence[str]) -> str:
     num_classes = len(classes)
     cell_in, tick_size, count_size = _sizes(num_classes)
     side = num_classes * cell_in
+    columns = [printable(name, limit=20) for name in classes]
+    rows = [f"{name} ({total})" for name, total in zip(columns, confusion_KK.sum(axis=1), strict=True)]
+    longest = max(inches(row, font_size=tick_size) for row in rows)
     with house_style():
-        figure = new_figure(width=side + 2.3, height=side + 1.7)
+        figure = new_figure(width=side + longest + 0.5, height=side + longest + 0.5)
         axes = figure.add_subplot()
         shares_KK = np.nan_to_num(ratio(confusion_KK, confusion_KK.sum(axis=1, keepdims=True)))
         _draw_cells(axes, confusion_KK, shares_KK, font_size=count_size)
-        names = [printable(name, limit=20) for name in classes]
-        rows = [f"{name}  ({total})" for name, total in zip(names, confusion_KK.sum(axis=1), strict=True)]
-        steep = num_classes > 12
-        axes.set_xticks(
-            range(num_classes),
-            names,
-            fontsize=tick_size,
-            rotation=90 if steep else 35,
-            ha="center" if steep else "right",
-            rotation_mode="default" if steep else "anchor",
-        )
+        axes.set_xticks(range(num_classes), columns, rotation=90, fontsize=tick_size)
         axes.set_yticks(range(num_classes), rows, fontsize=tick_size)
         axes.set(xlabel="predicted", ylabel="truth (samples)", aspect="equal")
         axes.set_xlim(-0.5, num_classes - 0.5)

@@ -94,8 +94,9 @@ def _coloured(
     if len(rows) <= len(CYCLE):
         return [(curve, area, colour) for (curve, area), colour in zip(rows, CYCLE, strict=False)]
     rows.sort(key=lambda row: row[1])
-    weakest = [(curve, area, colour) for (curve, area), colour in zip(rows[:_WEAKEST], CYCLE, strict=False)]
-    return [(curve, area, None) for curve, area in rows[_WEAKEST:]] + weakest
+    colours = [*CYCLE[:_WEAKEST], *[None] * (len(rows) - _WEAKEST)]
+    weakest_first = [(curve, area, colour) for (curve, area), colour in zip(rows, colours, strict=True)]
+    return weakest_first[_WEAKEST:] + weakest_first[:_WEAKEST]
 
 
 def _legend_title(area: str, num_classes: int) -> str:

@@ -7,8 +7,9 @@ matplotlib reads while a figure is made, and that is put back.
 
 import io
 import re
+import unicodedata
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any, Final
@@ -21,10 +22,11 @@ from matplotlib.figure import Figure
 
 # Colour-blind safe. Source: M. Okabe, K. Ito, Color Universal Design (2008).
 BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"
+_LEFT_TO_RIGHT_MARK: Final = "\u200e"  # keeps a number after an Arabic or Hebrew name behind it
 CYCLE: Final = (BLUE, VERMILION, GREEN, PURPLE, ORANGE, SKY, "#8C6D1F", "#444444")
 INK, MUTED, FAINT = "#1c2733", "#6b7785", "#dfe4ea"
 
-_STYLE: Final = MappingProxyType(
+_STYLE: Final[Mapping[Any, Any]] = MappingProxyType(
     {
         "axes.axisbelow": True,
         "axes.edgecolor": MUTED,
@@ -36,9 +38,6 @@ _STYLE: Final = MappingProxyType(
         "axes.spines.top": False,
         "axes.titlelocation": "left",
         "axes.titlesize": 10,
-        "figure.facecolor": "none",
-        "axes.facecolor": "none",
-        "savefig.facecolor": "none",
         "font.family": "DejaVu Sans",
         "grid.color": FAINT,
         "grid.linewidth": 0.7,
@@ -62,7 +61,9 @@ _STYLE: Final = MappingProxyType(
 @contextmanager
 def house_style() -> Iterator[None]:
     """Make and render figures in here, and only here, in the style of the reports."""
-    with mpl.rc_context(dict(_STYLE)), warnings.catch_warnings():
+    with mpl.rc_context(), warnings.catch_warnings():
+        mpl.rcdefaults()  # a user's own matplotlibrc must not change what a stage writes
+        mpl.rcParams.update(_STYLE)
         # the browser sets the text, with fonts that have the glyph
         warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font", UserWarning)
         yield
@@ -105,6 +106,20 @@ def add_legend(axes: Axes, entries: Sequence[tuple[Artist, str]], *, title: str 
 
 
 def printable(label: str, *, limit: int = 28) -> str:
-    """Return a class name in one line that XML can hold, at most `limit` characters long."""
+    """Return a class name in one line that XML can hold, at most `limit` columns wide."""
     one_line = re.sub(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]+", " ", label).strip() or "·"
-    return one_line if len(one_line) <= limit else f"{one_line[: limit - 1]}…"
+    short = one_line
+    while columns(short) > limit:
+        short = f"{short.rstrip('…')[:-1]}…"
+    is_right_to_left = any(unicodedata.bidirectional(character) in ("R", "AL") for character in short)
+    return f"{short}{_LEFT_TO_RIGHT_MARK}" if is_right_to_left else short
+
+
+def columns(text: str) -> int:
+    """Return the width of a text in columns: two for a wide character such as 中, else one."""
+    return sum(2 if unicodedata.east_asian_width(character) in "WF" else 1 for character in text)
+
+
+def inches(text: str, *, font_size: float) -> float:
+    """Return about how wide a text is set."""
+    return columns(text) * 0.6 * font_size / 72

@@ -34,7 +34,8 @@ def learning_svg(history: Sequence[Mapping[str, float]], *, best_epoch: int) -> 
         left, right = figure.subplots(1, 2)
         _draw(left, history, dict(zip(losses, (BLUE, ORANGE, *CYCLE), strict=False)), best_epoch=best_epoch)
         _draw(right, history, dict(zip(others, CYCLE, strict=False)), best_epoch=best_epoch)
-        left.set(ylabel="loss", ylim=(0, None))
+        left.set(ylabel="loss")
+        left.set_ylim(bottom=0)
         right.set(ylabel="metric", ylim=(0, 1.02))
         return to_svg(figure)
 
@@ -43,10 +44,12 @@ def _draw(
     axes: Axes, history: Sequence[Mapping[str, float]], colours: Mapping[str, str], *, best_epoch: int
 ) -> None:
     axes.set_xlabel("epoch")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     if not history or not colours:
         say_nothing_to_draw(axes, "Nothing was recorded.")
         return
+    axes.set_xlim(0.5, history[-1]["epoch"] + 0.5)
+    axes.margins(y=0.1)
     best = axes.axvline(best_epoch, color=MUTED, linewidth=0.9, linestyle=(0, (4, 4)))
     entries: list[tuple[Artist, str]] = []
     for name, colour in colours.items():
