@@ -40,14 +40,15 @@ def log_bundle(store: Store, run: Run, model_dir: Path) -> None:
             run_id=run.info.run_id,
             model_uuid=model.model_id,
             model_id=model.model_id,
+            signature=_signature(spec),  # given here: `save_model` would warn that there is no example
         )
-        _save(model_dir, Path(folder), spec, described)
+        _save(model_dir, Path(folder), described)
         client.log_model_artifacts(model.model_id, str(Path(folder) / _NAME))
     client.finalize_logged_model(model.model_id, "READY")
     client.log_outputs(run.info.run_id, [LoggedModelOutput(model.model_id, step=0)])
 
 
-def _save(model_dir: Path, folder: Path, spec: ModelSpec, described: Model) -> None:
+def _save(model_dir: Path, folder: Path, described: Model) -> None:
     bundle = folder / "bundle"
     bundle.mkdir()
     for name in (MODEL_FILE, WEIGHTS_FILE):
@@ -57,9 +58,10 @@ def _save(model_dir: Path, folder: Path, spec: ModelSpec, described: Model) -> N
         loader_module=_LOADER,
         data_path=str(bundle),
         mlflow_model=described,
-        signature=ModelSignature(
-            inputs=Schema([ColSpec(DataType.binary, IMAGE)]),
-            outputs=Schema([ColSpec(DataType.double, name) for name in spec.classes]),
-        ),
         pip_requirements=[f"cnnpipe[train]=={metadata.version('cnnpipe')}"],
     )
+
+
+def _signature(spec: ModelSpec) -> ModelSignature:
+    scores = Schema([ColSpec(DataType.double, name) for name in spec.classes])
+    return ModelSignature(inputs=Schema([ColSpec(DataType.binary, IMAGE)]), outputs=scores)

@@ -224,7 +224,6 @@ def to_metrics(metrics: Mapping[str, float], step: int) -> list[Metric]:
 
 def _monitor(store: Store, run_id: str) -> SystemMetricsMonitor:
     """Return a started thread that logs processor, memory, disk and network every ten seconds."""
-    logging.getLogger("mlflow.system_metrics").setLevel(logging.WARNING)  # it tells start and stop
     monitor = SystemMetricsMonitor(run_id, resume_logging=True, tracking_uri=store.uri)  # type: ignore[no-untyped-call]
     monitor.start()  # type: ignore[no-untyped-call]
     return monitor

@@ -1,6 +1,7 @@
 """The MLflow store: reached or refused within seconds, created once."""
 
 import fcntl
+import logging
 import os
 import urllib.error
 import urllib.request
@@ -38,6 +39,8 @@ def open_store() -> Store:
     uri = place.tracking_uri()
     # MLflow's own 7 retries take minutes; nothing here is lost when a store is away for longer
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    if "MLFLOW_LOGGING_LEVEL" not in os.environ:  # it tells of every table and thread
+        logging.getLogger("mlflow").setLevel(logging.WARNING)
     database = place.sqlite_file(uri)
     with reported(uri):
         if database is None:
