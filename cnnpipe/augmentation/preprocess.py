@@ -1,0 +1,65 @@
+"""The deterministic way of a picture to the network: channels, then a square of the network's side.
+
+Pictures are HWC uint8, RGB or one channel. Training, evaluation and prediction all fit pictures here.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Final, Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Picture = NDArray[np.uint8]  # (H, W, C)
+Preprocess = Callable[[Picture], Picture]
+Fit = Literal["letterbox", "stretch"]
+
+FILL: Final = 128  # grey value around a letterboxed or shifted picture: the middle, near 0 once normalised
+
+
+def build_preprocess(*, side_px: int, channels: int, fit: Fit) -> Preprocess:
+    """Return the function from a picture of any size to one of (side_px, side_px, channels)."""
+    return partial(_preprocess, side_px=side_px, channels=channels, fit=fit)
+
+
+def to_channels(picture: Picture, channels: int) -> Picture:
+    """Return the picture with 1 or 3 channels: grey by ITU-R BT.601, RGB by repeating grey."""
+    if picture.shape[2] == channels:
+        return picture
+    code = cv2.COLOR_RGB2GRAY if channels == 1 else cv2.COLOR_GRAY2RGB
+    return _with_channels(cv2.cvtColor(picture, code))
+
+
+def fit_square(picture: Picture, *, side_px: int, fit: Fit) -> Picture:
+    """Return the picture as a square: letterboxed on grey, in its proportions, or stretched."""
+    height, width = picture.shape[:2]
+    if fit == "stretch":
+        return resize(picture, width=side_px, height=side_px)
+    scale = side_px / max(height, width)
+    small = resize(picture, width=max(1, round(width * scale)), height=max(1, round(height * scale)))
+    below, right = side_px - small.shape[0], side_px - small.shape[1]
+    if not below and not right:
+        return small
+    margins = (below // 2, below - below // 2, right // 2, right - right // 2)
+    border = cv2.BORDER_CONSTANT
+    return _with_channels(cv2.copyMakeBorder(small, *margins, border, value=(FILL, FILL, FILL)))
+
+
+def resize(picture: Picture, *, width: int, height: int) -> Picture:
+    """Return the picture in another size: averaged over areas where it shrinks, bilinear where it grows."""
+    if (height, width) == picture.shape[:2]:
+        return picture
+    shrinks = height < picture.shape[0] or width < picture.shape[1]
+    interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return _with_channels(cv2.resize(picture, (width, height), interpolation=interpolation))
+
+
+def _preprocess(picture: Picture, *, side_px: int, channels: int, fit: Fit) -> Picture:
+    return fit_square(to_channels(picture, channels), side_px=side_px, fit=fit)
+
+
+def _with_channels(picture: NDArray[np.generic]) -> Picture:
+    """Return the picture with its third axis, which OpenCV drops from grey ones."""
+    with_axis = picture if picture.ndim == 3 else picture[:, :, None]
+    return np.asarray(with_axis, dtype=np.uint8)
