@@ -1,7 +1,6 @@
 """Files are written whole or not at all, and read with an error that names them."""
 
 import hashlib
-import os
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -20,7 +19,7 @@ def write_bytes(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.part")
     part.write_bytes(content)
-    os.replace(part, path)
+    part.replace(path)
 
 
 def write_text(path: Path, content: str) -> None:
@@ -41,7 +40,7 @@ def write_jsonl(path: Path, records: Iterable[Any]) -> None:
     encoder = msgspec.json.Encoder()
     with part.open("wb") as file:
         file.writelines(encoder.encode(record) + b"\n" for record in records)
-    os.replace(part, path)
+    part.replace(path)
 
 
 def read_json(path: Path, kind: type[Record]) -> Record:
@@ -88,7 +87,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
     yield part
     if path.exists():
         shutil.rmtree(path)
-    os.replace(part, path)
+    part.replace(path)
 
 
 def _read(path: Path) -> bytes:

@@ -1,6 +1,5 @@
 """dvc.lock in one canonical form, so that both doors end in the same bytes."""
 
-import os
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,9 +14,10 @@ _LOCK: Final = "dvc.lock"
 
 
 def lock(root: Path) -> list[str]:
-    """Sort the stages of dvc.lock as the graph does, drop those no longer in dvc.yaml, return what was dropped.
+    """Bring dvc.lock into its one form and return the stages dropped from it.
 
-    DVC appends stages in the order they end, which differs from run to run. Writes only what changed.
+    Stages stand in the order of the graph, and only those of dvc.yaml. DVC appends them in the
+    order they end, which differs from run to run. Writes only what changed.
 
     Raises:
         DataError: there is no dvc.lock yet.
@@ -35,7 +35,7 @@ def lock(root: Path) -> list[str]:
             if list(wanted) != list(stages):
                 part = path.with_name(f"{_LOCK}.part")
                 dump_yaml(str(part), {**content, "stages": wanted})
-                os.replace(part, path)
+                part.replace(path)
             return sorted(set(stages) - set(wanted))
     except DvcException as error:
         raise CnnpipeError(str(root / "dvc.yaml"), str(error), "mend it as `dvc repro` asks") from error
