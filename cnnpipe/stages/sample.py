@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
 
 from cnnpipe import files
-from cnnpipe.annotations import Split
+from cnnpipe.annotations import SPLITS, Split
 from cnnpipe.augmentation.scenes import (
     Look,
     PlacedItem,
@@ -83,13 +83,14 @@ def sample(out: Path, params: SampleParams) -> Counter[str]:
     _refuse_foreign_files(out)
     splits = _splits_of_scenes(params.num_scenes)
     decks = {split: _deal(items, params.seed, split) for split, items in _read_items().items()}
+    kinds = {split: _deal_kinds(params.seed, split) for split in SPLITS}
     photographs = _read_photographs()
     counts: Counter[str] = Counter(scenes=len(splits))
     entries = []
     with files.whole_folder(out) as folder:
         for number, split in enumerate(splits):
             rng = np.random.default_rng(seed_of(params.seed, "scene", number))
-            kind = str(rng.choice(list(photographs)))
+            kind = next(kinds[split])
             scene = _crop_background(photographs[kind], split, params.side_px, rng)
             wanted = list(islice(decks[split], int(rng.choice([1, 2, 3, 4], p=_ITEMS_PER_SCENE))))
             scene, placed = _lay_out(scene, wanted, rng)
@@ -158,9 +159,18 @@ def _deal(items: list[_Item], seed: int, split: Split) -> Iterator[_Item]:
         label: cycle([of_class[i] for i in rng.permutation(len(of_class))])
         for label, of_class in by_label.items()
     }
+    for label in _rounds(list(decks), rng):
+        yield next(decks[label])
+
+
+def _deal_kinds(seed: int, split: Split) -> Iterator[str]:
+    return _rounds(list(BACKGROUNDS), np.random.default_rng(seed_of(seed, "kinds", split)))
+
+
+def _rounds(names: list[str], rng: np.random.Generator) -> Iterator[str]:
+    """Yield names for ever: all of them in random order, then again in another."""
     while True:
-        for label in rng.permutation(list(decks)):
-            yield next(decks[label])
+        yield from rng.permutation(names).tolist()
 
 
 def _read_photographs() -> dict[str, Image.Image]:
