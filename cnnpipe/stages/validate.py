@@ -1,0 +1,392 @@
+"""Stage `validate`: the gate. It drops or clips by rule, fails over the limits, and reports."""
+
+import shutil
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from cnnpipe.annotations import (
+    FINDING_CODES,
+    Finding,
+    LabelledObject,
+    LabelledPicture,
+    Picture,
+    Region,
+    Unit,
+    found,
+    in_order,
+)
+from cnnpipe.errors import DataError, ParamsError
+from cnnpipe.files import read_jsonl, whole_folder, write_jsonl
+from cnnpipe.formats.via.labels import (
+    AttributeUse,
+    attributes_in_use,
+    describe_attributes,
+    guess_label_attribute,
+    labels_of,
+)
+from cnnpipe.formats.via.spelling import near_spellings
+from cnnpipe.geometry.boxes import Box, clip_box
+from cnnpipe.geometry.shapes import Point, Polyline, Rect, Shape, shape_to_box, shape_to_outline
+from cnnpipe.params.load import did_you_mean
+from cnnpipe.params.validate import ValidateParams
+from cnnpipe.paths import state_dir
+from cnnpipe.reports.validation import write_report
+from cnnpipe.reports.validation_summary import CodeSummary, Summary, count_classes, summarise_codes
+
+_FEWEST_PICTURES = 3  # of a class: one for each of train, val and test
+_LOST = ("picture-missing", "picture-outside", "picture-ambiguous", "picture-unreadable", "entry-unreadable")
+_LABEL_FIX = "give it one value of the class in VIA, or delete the region"
+
+
+class _Ingested(msgspec.Struct, frozen=True):
+    """What stage `ingest` wrote."""
+
+    pictures: list[Picture]
+    regions: list[Region]
+    findings: list[Finding]
+
+    @property
+    def num_pictures(self) -> int:
+        """Pictures that the annotations name, lost ones included."""
+        return len(self.pictures) + len({f.where for f in self.findings if f.code in _LOST})
+
+    @property
+    def num_regions(self) -> int:
+        """Regions of pictures that were found, unreadable ones included."""
+        return len(self.regions) + sum(f.code == "region-unreadable" for f in self.findings)
+
+
+class _Passed(msgspec.Struct, frozen=True):
+    """What passes the gate, and all that is to be said."""
+
+    pictures: list[LabelledPicture]
+    objects: list[LabelledObject]
+    findings: list[Finding]
+    label_attribute: str | None
+
+
+class _RegionError(Exception):
+    """A region is left out; the finding says why. Never leaves this module."""
+
+    def __init__(self, finding: Finding) -> None:
+        super().__init__(finding.code)
+        self.finding = finding
+
+
+def validate(ingested: Path, raw_dir: Path, out: Path, params: ValidateParams) -> Counter[str]:
+    """Write images.jsonl, objects.jsonl, report.json and report.html to `out`; return counts.
+
+    Where the data is refused, the report is left in the folder of `paths.state_dir`.
+
+    Raises:
+        ParamsError: `limits` holds a code that does not exist.
+        DataError: an attribute does not exist, nothing with a class is left, or a limit is passed.
+    """
+    _check_codes(params.limits)
+    data = _Ingested(
+        pictures=read_jsonl(ingested / "images.jsonl", Picture),
+        regions=read_jsonl(ingested / "annotations.jsonl", Region),
+        findings=read_jsonl(ingested / "findings.jsonl", Finding),
+    )
+    passed = _check(data, params, str(ingested))
+    summary = _summarise(data, passed, params)
+    faults = _faults(summary)
+    if faults:
+        refused = state_dir() / "validate"
+        with whole_folder(refused) as folder:
+            write_report(folder, summary, data.pictures, _shapes(data.regions), raw_dir)
+        fix = f"mend the data in VIA, or change validate in params.yaml; see {refused / 'report.html'}"
+        raise DataError(str(ingested), "; ".join(faults), fix)
+    shutil.rmtree(state_dir() / "validate", ignore_errors=True)  # of an earlier refusal
+    with whole_folder(out) as folder:
+        write_jsonl(folder / "images.jsonl", passed.pictures)
+        write_jsonl(folder / "objects.jsonl", passed.objects)
+        write_report(folder, summary, data.pictures, _shapes(data.regions), raw_dir)
+    return _count(summary)
+
+
+def _check(data: _Ingested, params: ValidateParams, where: str) -> _Passed:
+    attribute = _label_attribute(data.regions, params.label_attribute, where)
+    objects, region_findings = _check_regions(data, attribute, params)
+    pictures, picture_findings = _check_pictures(data, params.image_label_attribute, where)
+    findings = data.findings + region_findings + picture_findings + _check_classes(pictures, objects)
+    return _Passed(pictures, objects, in_order(findings), attribute)
+
+
+def _check_codes(limits: Mapping[str, float]) -> None:
+    known = [code for code, (_, unit) in FINDING_CODES.items() if unit != "set"]
+    unknown = [code for code in limits if code not in known]
+    if unknown:
+        what = "; ".join(f"validate.limits.{code} is not a known code" for code in unknown)
+        fix = f"{did_you_mean(unknown[0], known)}the codes are: {', '.join(sorted(known))}"
+        raise ParamsError("params.yaml", what, fix)
+
+
+def _label_attribute(regions: Sequence[Region], wanted: str, where: str) -> str | None:
+    """Return the attribute with the class; None only where no region could have one.
+
+    Raises:
+        DataError: the attribute does not exist, or there is none to guess.
+    """
+    if not regions:
+        return None
+    uses = attributes_in_use(region.attributes for region in regions)
+    if wanted != "auto" and wanted in uses:
+        return wanted
+    guessed = guess_label_attribute(uses)
+    if wanted == "auto" and guessed is not None:
+        return guessed
+    what = (
+        "no region attribute has a value" if wanted == "auto" else f"no region has the attribute {wanted!r}"
+    )
+    raise _no_attribute(what, "validate.label_attribute", wanted, uses, where)
+
+
+def _no_attribute(
+    what: str, key: str, wanted: str, uses: Mapping[str, AttributeUse], where: str
+) -> DataError:
+    there = f"the attributes are: {describe_attributes(uses)}"
+    return DataError(where, what, f"{did_you_mean(wanted, uses)}set {key} in params.yaml; {there}")
+
+
+def _check_regions(
+    data: _Ingested, attribute: str | None, params: ValidateParams
+) -> tuple[list[LabelledObject], list[Finding]]:
+    """Return the objects that pass, sorted as the regions are, and why the others do not."""
+    pictures = {picture.image_id: picture for picture in data.pictures}
+    objects: list[LabelledObject] = []
+    findings: list[Finding] = []
+    seen: dict[tuple[str, Shape | None, str], int] = {}
+    for region in data.regions:
+        try:
+            label = _label(region, attribute)
+            box = _box(region, params)
+            _check_new(region, label, seen)
+            kept = _clip(region, box, pictures[region.image_id], params.min_side_px)
+        except _RegionError as refused:
+            findings.append(refused.finding)
+            continue
+        if kept != box:
+            findings.append(
+                _about(region, "box-clipped", "reaches beyond the picture; clipped", "nothing to do")
+            )
+        objects.append(_to_object(region, label, kept))
+    return objects, findings
+
+
+def _label(region: Region, attribute: str | None) -> str:
+    labels = labels_of(region.attributes.get(attribute)) if attribute is not None else []
+    if len(labels) == 1:
+        return labels[0]
+    if labels:
+        what = f"{attribute!r} has several values: {', '.join(labels)}"
+        raise _RegionError(_about(region, "label-several", what, _LABEL_FIX))
+    raise _RegionError(_about(region, "label-missing", f"{attribute!r} has no value", _LABEL_FIX))
+
+
+def _box(region: Region, params: ValidateParams) -> Box:
+    shape = region.shape
+    if isinstance(shape, Polyline) and len(shape.all_points_x) >= 3 and not params.polyline_as_outline:
+        fix = "draw a polygon, or set validate.polyline_as_outline"
+        raise _RegionError(_about(region, "shape-without-area", "is a polyline", fix))
+    if shape is None or isinstance(shape, Point) or _is_bare_line(shape):
+        what = "has no shape" if shape is None else f"is a {type(shape).__name__.lower()}, which has no area"
+        raise _RegionError(
+            _about(region, "shape-without-area", what, "draw a rectangle or a polygon around the object")
+        )
+    box = shape_to_box(shape)
+    if box is None:
+        what = f"its {type(shape).__name__.lower()} has no width or no height"
+        raise _RegionError(_about(region, "box-degenerate", what, "draw it again, or delete it"))
+    return box
+
+
+def _is_bare_line(shape: Shape) -> bool:
+    return isinstance(shape, Polyline) and len(shape.all_points_x) < 3
+
+
+def _check_new(region: Region, label: str, seen: dict[tuple[str, Shape | None, str], int]) -> None:
+    first = seen.setdefault((region.image_id, region.shape, label), region.region)
+    if first != region.region:
+        what = f"the same shape and class {label!r} as region {first}; left out"
+        raise _RegionError(_about(region, "duplicate-region", what, "delete one of the two in VIA"))
+
+
+def _clip(region: Region, box: Box, picture: Picture, min_side_px: float) -> Box:
+    clipped = clip_box(box, width=picture.width, height=picture.height)
+    if clipped is None:
+        what = f"lies outside the picture of {picture.width} x {picture.height} pixels: {_corners(box)}"
+        raise _RegionError(_about(region, "box-outside", what, "draw it again, or delete it"))
+    if min(clipped.width, clipped.height) < min_side_px:
+        what = f"is {clipped.width:g} x {clipped.height:g} pixels in the picture, less than {min_side_px:g}"
+        raise _RegionError(_about(region, "box-small", what, "draw it larger, or lower validate.min_side_px"))
+    return clipped
+
+
+def _corners(box: Box) -> str:
+    return f"{box.x_min:g}, {box.y_min:g} to {box.x_max:g}, {box.y_max:g}"
+
+
+def _to_object(region: Region, label: str, box: Box) -> LabelledObject:
+    outline = None
+    if region.shape is not None and not isinstance(region.shape, Rect):
+        points = shape_to_outline(region.shape)
+        outline = None if points is None else [(x, y) for x, y in points.tolist()]
+    return LabelledObject(
+        image_id=region.image_id,
+        region=region.region,
+        label=label,
+        box=box,
+        outline=outline,
+        attributes=region.attributes,
+    )
+
+
+def _about(region: Region, code: str, what: str, fix: str) -> Finding:
+    return found(code, region.image_id, what, fix, region=region.region)
+
+
+def _check_pictures(
+    data: _Ingested, attribute: str | None, where: str
+) -> tuple[list[LabelledPicture], list[Finding]]:
+    """Return the pictures with their labels, and what is to be said of them."""
+    uses = attributes_in_use(picture.file_attributes for picture in data.pictures)
+    if attribute is not None and attribute not in uses:
+        what = f"no picture has the file attribute {attribute!r}"
+        raise _no_attribute(what, "validate.image_label_attribute (null: none)", attribute, uses, where)
+    annotated = {region.image_id for region in data.regions}
+    first_of: dict[str, str] = {}
+    pictures, findings = [], []
+    for picture in data.pictures:
+        labels = labels_of(picture.file_attributes.get(attribute)) if attribute is not None else []
+        if attribute is not None and len(labels) != 1:
+            what = f"{attribute!r} has {'several values' if labels else 'no value'}"
+            findings.append(found("image-label-missing", picture.image_id, what, "give it one value in VIA"))
+        if picture.image_id not in annotated:
+            what = "has no region: no object, or not yet annotated"
+            findings.append(
+                found("picture-empty", picture.image_id, what, "annotate it, if something is to be seen")
+            )
+        first = first_of.setdefault(picture.sha256, picture.image_id)
+        if first != picture.image_id:
+            what = f"the same file as {first}; one group in the split"
+            findings.append(found("picture-duplicate", picture.image_id, what, "delete one of the two"))
+        pictures.append(_to_labelled(picture, labels[0] if len(labels) == 1 else None))
+    return pictures, findings
+
+
+def _to_labelled(picture: Picture, label: str | None) -> LabelledPicture:
+    return LabelledPicture(
+        image_id=picture.image_id,
+        width=picture.width,
+        height=picture.height,
+        sha256=picture.sha256,
+        perceptual_hash=picture.perceptual_hash,
+        label=label,
+        file_attributes=picture.file_attributes,
+    )
+
+
+def _check_classes(pictures: Iterable[LabelledPicture], objects: Iterable[LabelledObject]) -> list[Finding]:
+    """Notice rare classes and near spellings, of objects and of whole pictures apart."""
+    findings = []
+    by_picture = {picture.image_id: picture.label for picture in pictures if picture.label is not None}
+    for places in (_pictures_of_objects(objects), _invert(by_picture)):
+        for label, image_ids in sorted(places.items()):
+            if len(image_ids) < _FEWEST_PICTURES:
+                what = f"class {label!r} is in {len(image_ids)} pictures: a split will lack it"
+                findings.append(
+                    found("class-rare", min(image_ids), what, "annotate more, or rename the class")
+                )
+        for one, other in near_spellings(places):
+            rare, common = sorted((one, other), key=lambda label: (len(places[label]), label))
+            what = f"{_sized(rare, places)} is spelled almost like {_sized(common, places)}"
+            fix = "if they are one class, give them one spelling in VIA"
+            findings.append(found("label-spelling", min(places[rare]), what, fix))
+    return findings
+
+
+def _sized(label: str, places: Mapping[str, set[str]]) -> str:
+    return f"{label!r} ({len(places[label])} pictures)"
+
+
+def _pictures_of_objects(objects: Iterable[LabelledObject]) -> dict[str, set[str]]:
+    places: dict[str, set[str]] = defaultdict(set)
+    for each in objects:
+        places[each.label].add(each.image_id)
+    return places
+
+
+def _invert(labels: Mapping[str, str]) -> dict[str, set[str]]:
+    places: dict[str, set[str]] = defaultdict(set)
+    for image_id, label in labels.items():
+        places[label].add(image_id)
+    return places
+
+
+def _summarise(data: _Ingested, passed: _Passed, params: ValidateParams) -> Summary:
+    totals: dict[Unit, int] = {"picture": data.num_pictures, "region": data.num_regions}
+    labels = Counter(picture.label for picture in passed.pictures if picture.label is not None)
+    return Summary(
+        counts={
+            "pictures named": data.num_pictures,
+            "pictures": len(passed.pictures),
+            "regions": data.num_regions,
+            "objects": len(passed.objects),
+        },
+        decisions=_decisions(params, passed.label_attribute),
+        classes=count_classes(passed.objects),
+        image_classes=dict(sorted(labels.items())),
+        findings=summarise_codes(passed.findings, params.limits, totals),
+    )
+
+
+def _decisions(params: ValidateParams, attribute: str | None) -> dict[str, Any]:
+    return {
+        "label_attribute": attribute,
+        "label_attribute_was_guessed": params.label_attribute == "auto",
+        "image_label_attribute": params.image_label_attribute,
+        "polyline_as_outline": params.polyline_as_outline,
+        "min_side_px": params.min_side_px,
+    }
+
+
+def _faults(summary: Summary) -> list[str]:
+    """Return why the data is refused, each fault in one clause; none where it is accepted."""
+    faults = [_describe_excess(code, summary.counts) for code in summary.findings if code.is_over]
+    if not summary.classes and not summary.image_classes:
+        lost = [
+            f"{code.count} {code.code}"
+            for code in summary.findings
+            if code.severity == "error" and code.count
+        ]
+        why = f" ({', '.join(lost)})" if lost else ""
+        faults.append(f"no object with a class is left of {summary.counts['regions']} regions{why}")
+    return faults
+
+
+def _describe_excess(code: CodeSummary, counts: Mapping[str, int]) -> str:
+    total = counts["pictures named" if code.unit == "picture" else "regions"]
+    places = [
+        finding.where if finding.region is None else f"{finding.where} region {finding.region}"
+        for finding in code.places[:3]
+    ]
+    share = f"{code.count} of {total} {code.unit}s ({100 * (code.share or 0):.1f} %)"
+    return f"{code.code}: {share}, the limit is {100 * (code.limit or 0):.1f} %; first: {', '.join(places)}"
+
+
+def _shapes(regions: Iterable[Region]) -> dict[tuple[str, int], Shape | None]:
+    return {(region.image_id, region.region): region.shape for region in regions}
+
+
+def _count(summary: Summary) -> Counter[str]:
+    attribute = summary.decisions["label_attribute"]
+    guessed = ", guessed" if summary.decisions["label_attribute_was_guessed"] else ""
+    counts = Counter({name: summary.counts[name] for name in ("pictures", "objects")})
+    if attribute is not None:
+        counts[f"classes ({attribute}{guessed})"] = len(summary.classes)
+    return counts + Counter({code.code: code.count for code in summary.findings})
