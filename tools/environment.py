@@ -140,5 +140,5 @@ def _block(lock: str, name: str) -> Iterator[str]:
     for line in lock.splitlines(keepends=True):
         if match := _PIN.match(line):
             inside = normalised(match[1]) == name
-        if inside and not line.lstrip().startswith("#"):
+        if inside and line.strip() and not line.lstrip().startswith("#"):
             yield line

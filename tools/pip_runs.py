@@ -13,7 +13,8 @@ from typing import Final
 _POLL_S: Final = 0.5
 _TERMINAL_EVERY_S: Final = 1.0
 _LOG_EVERY_S: Final = 20.0  # where the lines stay, as in CI, fewer of them
-_LAST_WORDS: Final = 15
+_LAST_WORDS: Final = 15  # lines of a failed run that are printed
+_LONGEST_LINE: Final = 300  # characters; pip lists all packages in one line
 _PATIENCE_S: Final = 20.0  # pip removes its temporary files when it is interrupted
 
 
@@ -60,8 +61,8 @@ class Runner:
             shutil.rmtree(temporary, ignore_errors=True)
         if pip.returncode:
             last = self._words(start).splitlines()[-_LAST_WORDS:]
-            print(*last, sep="\n", file=sys.stderr)
-            raise PipError(f"pip {arguments[0]} ended with {pip.returncode}")
+            print(*(line[:_LONGEST_LINE] for line in last), sep="\n", file=sys.stderr)
+            raise PipError(f"pip {arguments[0]} {_ending(pip.returncode)}")
 
     def _watch(self, pip: subprocess.Popen[bytes], start: int) -> None:
         is_terminal = sys.stderr.isatty()
@@ -73,9 +74,7 @@ class Runner:
             if now - said >= every:
                 said = now
                 line = f"set-up: {self.progress(self._words(start))}, {now - began:.0f} s"
-                print(
-                    f"\r{line:<78}" if is_terminal else line, end="" if is_terminal else "\n", file=sys.stderr
-                )
+                sys.stderr.write(f"\r{line:<78}" if is_terminal else f"{line}\n")
                 sys.stderr.flush()
         if is_terminal and said > began:
             print(f"\r{'':<78}\r", end="", file=sys.stderr, flush=True)
@@ -94,6 +93,10 @@ class Runner:
             return file.read().decode(errors="replace")
 
 
+def _ending(code: int) -> str:
+    return f"was killed by signal {-code}" if code < 0 else f"ended with {code}"
+
+
 def _end(pip: subprocess.Popen[bytes]) -> None:
     """Leave no pip behind: Ctrl-C has reached it as well, a SIGTERM to this process has not."""
     if pip.poll() is not None:
@@ -102,5 +105,7 @@ def _end(pip: subprocess.Popen[bytes]) -> None:
     try:
         pip.wait(_PATIENCE_S)
     except subprocess.TimeoutExpired:
+        pass
+    finally:  # also after a second Ctrl-C
         pip.kill()
         pip.wait()

@@ -21,7 +21,7 @@ from tools import environment, pip_runs
 from tools.environment import Mark
 
 _ENVIRONMENT_BYTES: Final = 7_300_000_000  # measured: all packages of the lock file, installed
-_WHEELS_FRACTION: Final = 0.5  # of that; pip keeps every wheel until the last one is installed
+_WHEELS_FRACTION: Final = 0.9  # of that: pip keeps every wheel until the end, and a copy in its cache
 _SPARE_BYTES: Final = 500_000_000
 _INTERRUPTED: Final = 128 + signal.SIGINT
 _TERMINATED: Final = 128 + signal.SIGTERM

@@ -1,0 +1,185 @@
+"""What the map promises and neither ruff, mypy nor import-linter checks."""
+
+import ast
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+MODULES = sorted((ROOT / "cnnpipe").rglob("*.py"))
+SOURCES = [
+    *MODULES,
+    *sorted((ROOT / "tools").rglob("*.py")),
+    *sorted((ROOT / "benchmarks").rglob("*.py")),
+    *sorted((ROOT / "tests").rglob("*.py")),
+]
+HEAVY = (
+    "accelerate",
+    "albumentations",
+    "dvc",
+    "matplotlib",
+    "mlflow",
+    "prefect",
+    "sklearn",
+    "timm",
+    "torch",
+    "torchvision",
+)
+# these run at every `dvc repro`, or before any training: no one should wait for torch there
+LIGHT_MODULES = (
+    "cnnpipe.__main__",
+    "cnnpipe.cli.main",
+    "cnnpipe.params.document",
+    "cnnpipe.stages.code",
+    "cnnpipe.stages.sample",
+    "cnnpipe.stages.ingest",
+    "cnnpipe.stages.validate",
+    "cnnpipe.stages.split",
+    "cnnpipe.stages.record",
+)
+# a command loads only its own libraries, so the commands import inside functions; so does one stage, which
+# is part of every `dvc repro` and seldom has anything to do (see there)
+EAGER_MODULES = [p for p in MODULES if p.parent.name != "cli" and p != ROOT / "cnnpipe/stages/record.py"]
+NO_SUBJECT = re.compile(r"(^|_)(utils?|common|helpers?|misc|base|manager)(_|$)")
+MACHINE_PATH = re.compile(rb"(?<![\w.~$}<])/(?:home/(?!user\b)\w|root/|work/|Users/\w|mnt/[a-z]/)")
+
+
+def name_of(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def late_imports(tree: ast.AST, *, inside: bool = False) -> Iterator[ast.stmt]:
+    """Yield the imports that stand in a function's body."""
+    for node in ast.iter_child_nodes(tree):
+        is_function = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        if inside and isinstance(node, ast.Import | ast.ImportFrom):
+            yield node
+        yield from late_imports(node, inside=inside or is_function)
+
+
+def imported_libraries(tree: ast.AST) -> set[str]:
+    """Return the first words of all that is imported anywhere in the module."""
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.add(node.module.partition(".")[0])
+    return names
+
+
+def loaded_by(code: str) -> set[str]:
+    """Return which heavy libraries a new Python has loaded after running `code`."""
+    ending = f"\nimport json, sys\nprint(json.dumps([n for n in {HEAVY!r} if n in sys.modules]))"
+    ran = subprocess.run(
+        [sys.executable, "-c", code + ending], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return set(json.loads(ran.stdout.splitlines()[-1]))
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_every_module_says_its_subject_in_a_docstring(path: Path) -> None:
+    docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+    assert docstring, f"{name_of(path)} has no docstring"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_no_module_is_longer_than_400_lines(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 400, "is it two subjects?"
+
+
+def test_no_module_has_a_name_without_a_subject() -> None:
+    names = {part for path in MODULES for part in (path.stem, path.parent.name)}
+    assert [name for name in sorted(names) if NO_SUBJECT.search(name)] == []
+
+
+def test_a_package_holds_only_its_docstring() -> None:
+    for path in MODULES:
+        if path.name == "__init__.py":
+            assert len(ast.parse(path.read_text(encoding="utf-8")).body) == 1, name_of(path)
+
+
+@pytest.mark.parametrize("path", EAGER_MODULES, ids=name_of)
+def test_only_the_commands_import_inside_a_function(path: Path) -> None:
+    late = list(late_imports(ast.parse(path.read_text(encoding="utf-8"))))
+    assert [f"line {node.lineno}: {ast.unparse(node)}" for node in late] == []
+
+
+def test_the_check_for_late_imports_sees_through_blocks() -> None:
+    source = """
+import a
+if a:
+    import b
+def f():
+    with a:
+        import c
+    class K:
+        from d import e
+"""
+    assert [ast.unparse(node) for node in late_imports(ast.parse(source))] == ["import c", "from d import e"]
+
+
+def test_prefect_lives_in_orchestration() -> None:
+    # the other libraries' homes are contracts of import-linter, which refuses one that nobody imports yet
+    users = {p for p in MODULES if "prefect" in imported_libraries(ast.parse(p.read_text(encoding="utf-8")))}
+    assert {path.parent.name for path in users} <= {"orchestration"}
+
+
+@pytest.mark.parametrize("module", LIGHT_MODULES)
+def test_what_runs_before_training_loads_no_heavy_library(module: str) -> None:
+    assert loaded_by(f"import {module}") == set()
+
+
+def test_help_loads_no_heavy_library() -> None:
+    code = """
+import sys
+from cnnpipe.__main__ import main
+sys.argv = ["cnnpipe", "--help"]
+try:
+    main()
+except SystemExit as end:
+    assert end.code == 0
+"""
+    assert loaded_by(code) == set()
+
+
+def test_the_check_for_heavy_libraries_sees_one() -> None:
+    assert loaded_by("import matplotlib") == {"matplotlib"}
+
+
+def tracked_files() -> list[Path]:
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a git clone")
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True)
+    return [ROOT / name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()]
+
+
+def test_no_tracked_file_names_a_path_of_one_machine() -> None:
+    found = {
+        name_of(path): match[0].decode()
+        for path in tracked_files()
+        if path.suffix not in {".png", ".jpg", ".npz"} and (match := MACHINE_PATH.search(path.read_bytes()))
+    }
+    found.pop("tests/test_architecture.py", None)  # the examples below
+    assert found == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "is_machine_path"),
+    [
+        (b"open('/home/ann/x')", True),
+        (b"open('/root/x')", True),
+        (b"/Users/bob/data", True),
+        (b"/work/project", True),
+        (b"/path/to/project", False),
+        (b"../work/x and network/ and $HOME/home/x", False),
+        (b"/home/user/project", False),
+    ],
+)
+def test_the_check_for_machine_paths(text: bytes, is_machine_path: bool) -> None:
+    assert bool(MACHINE_PATH.search(text)) is is_machine_path

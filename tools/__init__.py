@@ -1,0 +1,1 @@
+"""What a clone needs before its first command: the environment and the lock file."""
