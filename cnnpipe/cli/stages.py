@@ -1,6 +1,6 @@
 """One command per stage: load the params, call the stage, print its report."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -151,7 +151,14 @@ def record() -> None:
     from cnnpipe.stages import record as stage
 
     with stage_process("record"):
-        _say("record", stage.record(paths.MODELS, paths.RESULTS, paths.RECORD), paths.RECORD)
+        counts = stage.record(paths.MODELS, paths.RESULTS, paths.RECORD, ensure_runs=_ensure_runs)
+        _say("record", counts, paths.RECORD)
+
+
+def _ensure_runs(experiments: Iterable[tuple[Path, Path]]) -> list[str]:
+    from cnnpipe.tracking import projection  # with MLflow, 3 s: mostly there is nothing to do
+
+    return projection.ensure_runs(experiments)
 
 
 def _say(stage: str, counts: Mapping[str, int], out: Path) -> None:

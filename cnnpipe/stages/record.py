@@ -1,18 +1,29 @@
 """Stage `record`: every experiment has its run in MLflow, found or rebuilt from its files.
 
-Always runs, as a store can be emptied at any time; imports MLflow only when there is something to do.
+Always runs, as a store can be emptied at any time; so it loads nothing heavy to see that nothing is to do.
 """
 
 from collections import Counter
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from cnnpipe import files
 from cnnpipe.tracking import quick
 from cnnpipe.training.records import RUN_FILE, RunRecord
 
+# (model_dir, results_dir) of each experiment -> ids of their runs
+EnsureRuns = Callable[[Iterable[tuple[Path, Path]]], list[str]]
 
-def record(models: Path, results: Path, out: Path) -> Counter[str]:
+
+def record(models: Path, results: Path, out: Path, *, ensure_runs: EnsureRuns) -> Counter[str]:
     """Find or rebuild the MLflow run of every experiment below `models`; write {experiment: signature}.
+
+    Args:
+        models: folder of the trained experiments.
+        results: folder of their results.
+        out: JSON file to write.
+        ensure_runs: finds or builds the runs, `cnnpipe.tracking.projection.ensure_runs`; called only when one
+            is missing. Whoever calls this stage can so put off importing MLflow, which takes 3 s.
 
     Returns:
         How many runs were there already, and how many were looked after.
@@ -27,7 +38,8 @@ def record(models: Path, results: Path, out: Path) -> Counter[str]:
     if quick.is_recorded(wanted):
         counts = Counter({"up to date": len(records)})
     else:
-        counts = _look_after(folders, results)
+        run_ids = ensure_runs((folder, results / name) for name, folder in folders.items())
+        counts = Counter({"recorded": len(run_ids)})
     files.write_json(out, {name: run.signature for name, run in records.items()})
     return counts
 
@@ -36,12 +48,3 @@ def _digest(model_dir: Path, results_dir: Path) -> str | None:
     if not (results_dir / quick.METRICS_FILE).exists():
         return None
     return quick.results_digest(model_dir, results_dir)
-
-
-def _look_after(folders: dict[str, Path], results: Path) -> Counter[str]:
-    # Here and not above, as an exception to the rule: this stage is part of every `dvc repro`, and mostly has
-    # nothing to do; MLflow's import would be 3 s of nothing.
-    from cnnpipe.tracking import projection
-
-    projection.ensure_runs((folder, results / name) for name, folder in folders.items())
-    return Counter({"recorded": len(folders)})

@@ -8,6 +8,8 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
+from typing import Final
 
 import msgspec
 from mlflow import MlflowClient
@@ -16,7 +18,9 @@ from mlflow.exceptions import MlflowException
 from cnnpipe.errors import StorageError
 from cnnpipe.tracking import place
 
-_REACH_S = 5.0
+_REACH_S: Final = 5.0
+# MLflow shows the pages of training, not those of language models
+_EXPERIMENT_TAGS: Final = MappingProxyType({"mlflow.experimentKind": "custom_model_development"})
 
 
 class Store(msgspec.Struct, frozen=True):
@@ -96,7 +100,7 @@ def _open(uri: str, *, artifacts: str | None) -> Store:
     experiment = client.get_experiment_by_name(name)
     if experiment is None:
         try:
-            return Store(client, uri, client.create_experiment(name, artifacts))
+            return Store(client, uri, client.create_experiment(name, artifacts, dict(_EXPERIMENT_TAGS)))
         except MlflowException:  # on a server, another process may have been first
             experiment = client.get_experiment_by_name(name)
             if experiment is None:

@@ -12,7 +12,17 @@ _PORT: Final = "5000"
 
 def command(uri: str, port: str) -> list[str]:
     """Return the command that serves the pages of the store at `uri` on 127.0.0.1."""
-    arguments = ["server", "--backend-store-uri", uri, "--host", "127.0.0.1", "--port", port, "--workers", "1"]
+    arguments = [
+        "server",
+        "--backend-store-uri",
+        uri,
+        "--host",
+        "127.0.0.1",
+        "--port",
+        port,
+        "--workers",
+        "1",
+    ]
     return [sys.executable, "-m", "mlflow", *arguments]
 
 
