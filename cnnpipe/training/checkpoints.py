@@ -1,5 +1,6 @@
 """The state a killed training goes on from: one file per epoch, replaced whole."""
 
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from cnnpipe import files
 from cnnpipe.errors import ModelError
 from cnnpipe.training.records import Epoch
 
@@ -36,10 +38,10 @@ def save_checkpoint(
         "network": network.state_dict(),
         "optimiser": optimiser.state_dict(),
     }
-    folder.mkdir(parents=True, exist_ok=True)
-    part = folder / f"{CHECKPOINT_FILE}.part"
-    torch.save(content, part)
-    part.replace(folder / CHECKPOINT_FILE)
+    # not straight to the file: torch tells of a full disk in words of its own
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    files.write_bytes(folder / CHECKPOINT_FILE, buffer.getvalue())
 
 
 def load_checkpoint(folder: Path, network: nn.Module, optimiser: torch.optim.Optimizer) -> Progress | None:

@@ -1,6 +1,7 @@
 """Fit a network: epochs, validation, the best weights, and a checkpoint to go on from."""
 
 import logging
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -40,7 +41,8 @@ class Surroundings:
 
     accelerator: Accelerator
     checkpoint_dir: Path  # of this very training and no other
-    on_epoch: Callable[[Epoch], None]  # told the row of every epoch, those of a checkpoint first
+    # told every epoch's row and seconds; first, without seconds, those of a checkpoint
+    on_epoch: Callable[[Epoch, float | None], None]
 
 
 @dataclass(frozen=True)
@@ -80,12 +82,14 @@ def fit(
     else:
         log.info("going on after epoch %d of %d", len(progress.history), params.epochs)
     for row in progress.history:
-        surroundings.on_epoch(row)
+        surroundings.on_epoch(row, None)
     while (reason := stop_reason(progress.history, params)) is None:
+        started = time.perf_counter()
         progress = _with_next_epoch(progress, learner, data, params)
         save_checkpoint(surroundings.checkpoint_dir, progress, learner.network, learner.optimiser)
-        log.info("%s", _line(progress.history[-1], params))
-        surroundings.on_epoch(progress.history[-1])
+        seconds = time.perf_counter() - started
+        log.info("%s  %.1f s", _line(progress.history[-1], params), seconds)
+        surroundings.on_epoch(progress.history[-1], seconds)
     return Fitted(
         best_state=progress.best_state,
         last_state=_copy_of_state(learner.network),

@@ -1,5 +1,7 @@
 """What a training leaves beside its weights: run.json and the lines of history.jsonl."""
 
+import hashlib
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import msgspec
@@ -27,3 +29,27 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     code: str  # digest of the stage's code and packages
     stop_reason: StopReason
     best_epoch: int  # from 1
+
+
+def signature_of(*, stage: str, inputs: Mapping[str, str], params: Mapping[str, Any], code: str) -> str:
+    """Return the SHA-256, in hex, of what decides a training: equal signatures, equal results.
+
+    Args:
+        stage: e.g. train@lenet.
+        inputs: path of an input -> sha256; the digests count, not where they lie.
+        params: flattened with dots.
+        code: digest of the stage's code and packages.
+    """
+    content = [stage, sorted(inputs.values()), dict(params), code]
+    return hashlib.sha256(msgspec.json.encode(content, order="sorted")).hexdigest()
+
+
+def flatten(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return nested params as one mapping: {"input": {"side_px": 48}} -> {"input.side_px": 48}."""
+    flat: dict[str, Any] = {}
+    for name, value in params.items():
+        if isinstance(value, Mapping):
+            flat |= {f"{name}.{inner}": leaf for inner, leaf in flatten(value).items()}
+        else:
+            flat[name] = value
+    return flat
