@@ -3,6 +3,7 @@
 .PHONY: help venv demo test check format ui lock bench clean
 
 bin := .venv/bin
+benchmarks := startup noop
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -27,16 +28,14 @@ format: venv ## Format the code, and repair what the linter can
 	$(bin)/ruff check --fix-only
 	$(bin)/ruff format
 
-ui: venv ## Open MLflow's pages on http://127.0.0.1:5000
-	@$(bin)/python -m cnnpipe.tracking.ui
+ui: venv ## Serve MLflow's pages on http://127.0.0.1:5000, or on PORT=…
+	@$(bin)/python -m cnnpipe.tracking.ui $(PORT)
 
 lock: ## Write requirements.lock anew; UPGRADE="dvc typer" or UPGRADE=all lets versions move
 	@python=$$(tools/find_python.sh) && "$$python" -m tools.lock $(UPGRADE)
 
-bench: venv ## Run every benchmark; results as JSON in benchmarks/results/
-	@set -e; for file in benchmarks/*.py; do \
-		echo "$$file"; PATH="$(CURDIR)/$(bin):$$PATH" $(bin)/python "$$file"; \
-	done
+bench: venv ## Run every benchmark against its peer; results as JSON in benchmarks/results/
+	@set -e; for name in $(benchmarks); do $(bin)/python -m benchmarks.$$name; done
 
 clean: ## Remove the caches of the tools; never data, results or .venv
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist
