@@ -2,6 +2,10 @@
 
 import msgspec
 
+METRICS_FILE = "metrics.json"
+PREDICTIONS_FILE = "predictions.jsonl"  # of test
+VAL_PREDICTIONS_FILE = "predictions_val.jsonl"
+
 
 class Prediction(msgspec.Struct, frozen=True, kw_only=True):
     """Truth and scores of one sample."""

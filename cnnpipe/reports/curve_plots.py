@@ -82,7 +82,7 @@ def roc_svg(curves: Sequence[ClassCurves]) -> str:
 
 
 def _unit_axes(axes: Axes, *, xlabel: str, ylabel: str) -> Axes:
-    axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.02), xlabel=xlabel, ylabel=ylabel, aspect="equal")
+    axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.02), xlabel=xlabel, ylabel=ylabel, aspect="equal", anchor="W")
     return axes
 
 

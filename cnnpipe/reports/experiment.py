@@ -12,7 +12,7 @@ from cnnpipe.reports.definitions import OF_A_CLASS, OVERALL, Definition
 from cnnpipe.reports.pages import inline_svg, render
 from cnnpipe.training.records import RunRecord
 
-_HEADLINES: Final = ("accuracy", "f1_macro", "roc_auc_macro", "average_precision_macro")
+_HEADLINES: Final = ("accuracy", "recall_macro", "f1_macro", "roc_auc_macro")
 _STOPS: Final[Mapping[str, str]] = {
     "epochs": "all that were asked for",
     "early_stopping": "stopped early, as val no longer grew",
