@@ -141,7 +141,7 @@ def compare(params: ParamsFile = paths.PARAMS) -> None:
 
     with stage_process("compare"):
         document = check(read_yaml(params), Document, where=str(params), section="")
-        inputs = stage.CompareInputs(results=paths.RESULTS, models=paths.MODELS)
+        inputs = stage.CompareInputs(results=paths.RESULTS, models=paths.MODELS, views=paths.AUGMENTED)
         stage.compare(inputs, document.experiments, paths.COMPARISON, document.compare)
         typer.echo(f"compare: {len(document.experiments)} experiments -> {paths.COMPARISON}", err=True)
 

@@ -17,7 +17,7 @@ def bars_svg(names: Sequence[str], series: Mapping[str, Sequence[Measured | None
 
     Args:
         names: from top to bottom.
-        series: name of the series, e.g. "test" -> its value for each name, in [0, 1] or signed.
+        series: name of the series, e.g. "test" -> its value for each name, in [0, 1].
         xlabel: what is measured.
     """
     thickness = 0.72 / len(series)
@@ -35,7 +35,7 @@ def bars_svg(names: Sequence[str], series: Mapping[str, Sequence[Measured | None
                 if value.ci_low is not None and value.ci_high is not None:
                     axes.plot([value.ci_low, value.ci_high], [y, y], color=INK, linewidth=1.4)
         axes.set_yticks(range(len(names)), [printable(name) for name in names])
-        axes.set(xlabel=xlabel, ylim=(len(names) - 0.4, -0.6))
+        axes.set(xlabel=xlabel, xlim=(0, 1.01), ylim=(len(names) - 0.4, -0.6))
         axes.tick_params(axis="y", length=0)
         axes.grid(visible=False, axis="y")
         if len(series) > 1:

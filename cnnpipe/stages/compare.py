@@ -74,8 +74,7 @@ def compare(
     judged = {name: _read(name, inputs) for name in sorted(experiments)}
     ranked = _ranked(list(judged.values()), params.classify)
     in_order = [judged[experiment.name] for experiment in ranked]
-    pairs, notes = _pairs(in_order, params)
-    comparison = Comparison(experiments=ranked, pairs=pairs, notes=[*_notes_on_ranks(ranked), *notes])
+    comparison = Comparison(experiments=ranked, pairs=_pairs(in_order, params), notes=_notes(ranked))
     view = inputs.views / "classify"
     shown = _judged_on(view, in_order)
     report = ComparisonReport(
@@ -135,63 +134,58 @@ def _rank(value: float | None, values: Sequence[float | None]) -> int | None:
     return 1 + sum(other > value for other in values if other is not None)
 
 
-def _notes_on_ranks(ranked: Sequence[ComparedExperiment]) -> list[str]:
-    return [
-        f"{one.name} has no {one.metric} on val, so it has no rank." for one in ranked if one.rank is None
+def _notes(ranked: Sequence[ComparedExperiment]) -> list[str]:
+    notes = [
+        f"{one.name} has no {one.metric} on val, so it has no rank." for one in ranked if one.val is None
     ]
+    notes += [
+        f"{one.name} has no {one.metric} on test, so it is in no pair." for one in ranked if one.test is None
+    ]
+    by_data: dict[str, list[str]] = {}
+    for one in ranked:
+        by_data.setdefault(one.data_sha256, []).append(one.name)
+    if len(by_data) > 1:
+        groups = "; ".join(", ".join(names) for names in by_data.values())
+        notes.append(
+            f"Judged on different data: {groups}. Their values are of different samples, and only experiments"
+            " of the same data are compared pair by pair. dvc repro brings all to the data as it is now."
+        )
+    return notes
 
 
-def _pairs(judged: Sequence[_Judged], params: CompareParams) -> tuple[list[PairedDifference], list[str]]:
-    """Return the differences of those judged on the same samples, and a note for every other pair."""
+def _pairs(judged: Sequence[_Judged], params: CompareParams) -> list[PairedDifference]:
+    """Return the difference of each two that were judged on the same samples."""
     resampled = {
         one.name: intervals.bootstrap(one.scored, num_resamples=params.bootstrap_samples, seed=params.seed)
         for one in judged
     }
-    pairs, notes = [], []
-    for first, second in combinations(judged, 2):
-        if not _same_samples(first, second):
-            notes.append(
-                f"{first.name} and {second.name} were judged on different data, so they are no pair."
-            )
-            continue
-        differences_B = resampled[first.name][params.classify] - resampled[second.name][params.classify]
-        difference = _difference(first, second, differences_B, params)
-        if difference is None:
-            notes.append(
-                f"{first.name} and {second.name} are no pair: {params.classify} is undefined on test."
-            )
-            continue
-        right, other_right = (one.scored.predicted == one.scored.truth for one in (first, second))
-        pairs.append(
-            PairedDifference(
-                task=first.run.task,
-                metric=params.classify,
-                first=first.name,
-                second=second.name,
-                difference=difference,
-                only_first_right=int((right & ~other_right).sum()),
-                only_second_right=int((other_right & ~right).sum()),
-            )
-        )
-    return pairs, notes
+    metric = params.classify
+    pairs = []
+    for first, second in combinations([one for one in judged if f"test/{metric}" in one.metrics], 2):
+        if first.data_sha256 == second.data_sha256:
+            differences_B = resampled[first.name][metric] - resampled[second.name][metric]
+            pairs.append(_pair(first, second, differences_B, params))
+    return pairs
 
 
-def _same_samples(first: _Judged, second: _Judged) -> bool:
-    """Whether both were judged on the same pixels; the order of samples is that of the view."""
-    return first.data_sha256 == second.data_sha256
-
-
-def _difference(
-    first: _Judged, second: _Judged, differences_B: Floats, params: CompareParams
-) -> Measured | None:
+def _pair(first: _Judged, second: _Judged, differences_B: Floats, params: CompareParams) -> PairedDifference:
     name = f"test/{params.classify}"
-    if name not in first.metrics or name not in second.metrics:
-        return None
-    value = first.metrics[name] - second.metrics[name]
+    is_right, is_other_right = (one.scored.predicted == one.scored.truth for one in (first, second))
+    has_interval = intervals.has_intervals(first.scored.group)
     interval = intervals.percentile_interval(differences_B, confidence=params.confidence)
-    if interval is None or not intervals.has_intervals(first.scored.group):
-        return Measured(value=value)
-    return Measured(value=value, ci_low=interval.low, ci_high=interval.high)
+    return PairedDifference(
+        task=first.run.task,
+        metric=params.classify,
+        first=first.name,
+        second=second.name,
+        difference=Measured(
+            value=first.metrics[name] - second.metrics[name],
+            ci_low=interval.low if interval and has_interval else None,
+            ci_high=interval.high if interval and has_interval else None,
+        ),
+        only_first_right=int((is_right & ~is_other_right).sum()),
+        only_second_right=int((is_other_right & ~is_right).sum()),
+    )
 
 
 def _judged_on(view: Path, judged: Sequence[_Judged]) -> list[_Judged]:
