@@ -3,11 +3,14 @@
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from itertools import count, pairwise
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cnnpipe.formats.perceptual_hash import NO_STRUCTURE
+
+Item = TypeVar("Item", bound=Hashable)
 
 _BITS = 64
 
@@ -42,7 +45,7 @@ def near_duplicate_pairs(hashes: Sequence[str], *, bits: int) -> Iterator[tuple[
         yield firsts[one], firsts[other]
 
 
-def join(items: Iterable[Hashable], pairs: Iterable[tuple[Hashable, Hashable]]) -> dict[Hashable, Hashable]:
+def join(items: Iterable[Item], pairs: Iterable[tuple[Item, Item]]) -> dict[Item, Item]:
     """Return for each item one item that stands for all it is connected with.
 
     Source: R. Tarjan, "Efficiency of a Good But Not Linear Set Union Algorithm" (1975), with path
@@ -50,7 +53,7 @@ def join(items: Iterable[Hashable], pairs: Iterable[tuple[Hashable, Hashable]]) 
     """
     parent = {item: item for item in items}
 
-    def root(item: Hashable) -> Hashable:
+    def root(item: Item) -> Item:
         while parent[item] != item:
             parent[item] = parent[parent[item]]
             item = parent[item]

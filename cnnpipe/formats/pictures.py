@@ -151,11 +151,12 @@ def _scale_within(values: NDArray[np.generic], *, fulls: tuple[int, ...]) -> NDA
         for full in fulls:
             if high <= full:
                 return _scale(values, full=full)
-    return _scale(values.astype(np.float64) - low, full=high - low)
+    # where all values are the same, all become 0
+    return _scale(values.astype(np.float64) - low, full=(high - low) or 1.0)
 
 
 def _scale(values: NDArray[np.generic], *, full: float) -> NDArray[np.uint8]:
-    scaled: NDArray[np.uint8] = (values.astype(np.float64) * (255 / full)).round().astype(np.uint8)
+    scaled: NDArray[np.uint8] = (values.astype(np.float64) * 255 / full).round().astype(np.uint8)
     return scaled
 
 

@@ -172,7 +172,7 @@ def _make_groups(
     """Return the groups, sorted by name."""
     units = {p.image_id: _unit(p.image_id, params.group_by) for p in pictures}
     stands_for = join(units.values(), ((units[a], units[b]) for a, b in _alike(pictures, params)))
-    members: dict[object, list[str]] = defaultdict(list)
+    members: dict[str, list[str]] = defaultdict(list)
     for image_id, unit in units.items():
         members[stands_for[unit]].append(image_id)
     groups = [

@@ -56,7 +56,8 @@ def _decode_mildly(text: bytes, where: str) -> Any:
         value = json.loads(text)
         json.dumps(value, ensure_ascii=False).encode()
     except json.JSONDecodeError as error:
-        ended = not text.decode()[error.pos :].strip()
+        # of a text that is cut off, the place is that of its opening quote
+        ended = error.msg.startswith("Unterminated") or not error.doc[error.pos :].strip()
         what = "the file ends too early" if ended else f"not JSON: {error.msg}"
         raise AnnotationError(f"{where}: line {error.lineno}, column {error.colno}", what, _FIX) from error
     except UnicodeEncodeError as error:
