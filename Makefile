@@ -3,7 +3,6 @@
 .PHONY: help venv demo test check format ui lock bench clean
 
 bin := .venv/bin
-benchmarks := startup noop
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -16,7 +15,7 @@ demo: venv ## Run the whole pipeline on the embedded sample; what is up to date 
 	@PATH="$(CURDIR)/$(bin):$$PATH" $(bin)/cnnpipe repro
 
 test: venv ## Run all tests
-	@$(bin)/python -m pytest $(TESTS)
+	@$(bin)/python -m pytest -n 2 $(TESTS)
 
 check: venv ## Check formatting, lint, types and import layers
 	$(bin)/ruff format --check
@@ -35,7 +34,9 @@ lock: ## Write requirements.lock anew; UPGRADE="dvc typer" or UPGRADE=all lets v
 	@python=$$(tools/find_python.sh) && "$$python" -m tools.lock $(UPGRADE)
 
 bench: venv ## Run every benchmark against its peer; results as JSON in benchmarks/results/
-	@set -e; for name in $(benchmarks); do $(bin)/python -m benchmarks.$$name; done
+	@set -e; for file in $$(grep -l '__name__ == "__main__"' benchmarks/*.py); do \
+		echo "$$file"; $(bin)/python -m "benchmarks.$$(basename "$$file" .py)"; \
+	done
 
 clean: ## Remove the caches of the tools; never data, results or .venv
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist
