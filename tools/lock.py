@@ -5,7 +5,7 @@
     make lock UPGRADE=all            # let every version move
 
 It resolves for the Python and the machine it runs on (3.11, Linux x86-64), reads several GB from the package
-index and takes about ten minutes.
+index and takes up to ten minutes.
 """
 
 import argparse
