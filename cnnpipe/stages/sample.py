@@ -58,7 +58,7 @@ _VAL_ITEMS_FRACTION: Final = 1 / 6  # of each class in train_x
 _CROP_FRACTION: Final = (0.22, 0.27)  # side of a background crop, of the photograph's; fits every band
 _ITEMS_PER_SCENE: Final = (0.2, 0.35, 0.27, 0.18)  # probability of 1, 2, 3 and 4 items: 2.43 on average
 _LENGTH_FRACTION: Final = (0.25, 0.5)  # an item's longer side, of the scene's
-_MAX_ANGLE_DEG: Final = 45.0
+_MAX_ANGLE_DEG: Final = 30.0
 _RECT_FRACTION: Final = 1 / 3  # of the regions; the others are polygons
 _OUTLINE_TOLERANCE_PX: Final = 1.0
 _PLACES_TRIED: Final = 60  # per item; one that finds no place is left out
@@ -66,7 +66,7 @@ _JPEG_QUALITY: Final = 92
 _BANK: Final = resources.files("cnnpipe") / "sample_bank"
 
 
-class _Item(msgspec.Struct, frozen=True):
+class Item(msgspec.Struct, frozen=True):
     """A product of the bank: grey picture (28, 28) and its opacity."""
 
     label: str
@@ -82,7 +82,7 @@ def sample(out: Path, params: SampleParams) -> Counter[str]:
     """
     _refuse_foreign_files(out)
     splits = _splits_of_scenes(params.num_scenes)
-    decks = {split: _deal(items, params.seed, split) for split, items in _read_items().items()}
+    decks = {split: _deal(items, params.seed, split) for split, items in read_items().items()}
     kinds = {split: _deal_kinds(params.seed, split) for split in SPLITS}
     photographs = _read_photographs()
     counts: Counter[str] = Counter(scenes=len(splits))
@@ -91,7 +91,7 @@ def sample(out: Path, params: SampleParams) -> Counter[str]:
         for number, split in enumerate(splits):
             rng = np.random.default_rng(seed_of(params.seed, "scene", number))
             kind = next(kinds[split])
-            scene = _crop_background(photographs[kind], split, params.side_px, rng)
+            scene = crop_background(photographs[kind], split, params.side_px, rng)
             wanted = list(islice(decks[split], int(rng.choice([1, 2, 3, 4], p=_ITEMS_PER_SCENE))))
             scene, placed = _lay_out(scene, wanted, rng)
             filename = f"images/{split}/scene_{number:04d}.jpg"
@@ -103,6 +103,36 @@ def sample(out: Path, params: SampleParams) -> Counter[str]:
             counts.update(item.label for item in placed)
         files.write_json(folder / VIA_FILE, _via_project(entries))
     return counts
+
+
+def read_items() -> dict[Split, list[Item]]:
+    """Return the products of each split: val has the last of each class in train_x, test all of test_x."""
+    with np.load(io.BytesIO(_BANK.joinpath("items.npz").read_bytes()), allow_pickle=False) as bank:
+        classes = [str(name) for name in bank["classes"]]
+        known = _to_items(bank["train_x"], bank["train_y"], classes)
+        unseen = _to_items(bank["test_x"], bank["test_y"], classes)
+    items: dict[Split, list[Item]] = {"train": [], "val": [], "test": unseen}
+    for label in classes:
+        of_class = [item for item in known if item.label == label]
+        num_val = round(_VAL_ITEMS_FRACTION * len(of_class))
+        items["train"] += of_class[:-num_val]
+        items["val"] += of_class[-num_val:]
+    return items
+
+
+def crop_background(
+    photograph: Image.Image, split: Split, side_px: int, rng: np.random.Generator
+) -> Image.Image:
+    """Return a square crop of the split's band of the photograph, mirrored and lit at random."""
+    top, bottom = (round(fraction * photograph.height) for fraction in BANDS[split])
+    crop_px = round(rng.uniform(*_CROP_FRACTION) * photograph.height)
+    x = int(rng.integers(0, photograph.width - crop_px, endpoint=True))
+    y = int(rng.integers(top, bottom - crop_px, endpoint=True))
+    crop = photograph.crop((x, y, x + crop_px, y + crop_px))
+    if rng.random() < 0.5:
+        crop = crop.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    crop = crop.resize((side_px, side_px), Image.Resampling.BICUBIC)
+    return ImageEnhance.Brightness(crop).enhance(float(rng.uniform(0.75, 1.2)))
 
 
 def _refuse_foreign_files(out: Path) -> None:
@@ -124,35 +154,20 @@ def _splits_of_scenes(num_scenes: int) -> list[Split]:
     return [split for split, count in counts.items() for _ in range(count)]
 
 
-def _read_items() -> dict[Split, list[_Item]]:
-    """Return the products of each split: val has the last of each class in train_x, test all of test_x."""
-    with np.load(io.BytesIO(_BANK.joinpath("items.npz").read_bytes()), allow_pickle=False) as bank:
-        classes = [str(name) for name in bank["classes"]]
-        known = _to_items(bank["train_x"], bank["train_y"], classes)
-        unseen = _to_items(bank["test_x"], bank["test_y"], classes)
-    items: dict[Split, list[_Item]] = {"train": [], "val": [], "test": unseen}
-    for label in classes:
-        of_class = [item for item in known if item.label == label]
-        num_val = round(_VAL_ITEMS_FRACTION * len(of_class))
-        items["train"] += of_class[:-num_val]
-        items["val"] += of_class[-num_val:]
-    return items
-
-
 def _to_items(
     pictures_NHW: NDArray[np.uint8], class_index_N: NDArray[np.integer[Any]], classes: list[str]
-) -> list[_Item]:
+) -> list[Item]:
     opacity_NHW = cut_out(pictures_NHW)
     return [
-        _Item(classes[k], picture, opacity)
+        Item(classes[k], picture, opacity)
         for k, picture, opacity in zip(class_index_N, pictures_NHW, opacity_NHW, strict=True)
     ]
 
 
-def _deal(items: list[_Item], seed: int, split: Split) -> Iterator[_Item]:
+def _deal(items: list[Item], seed: int, split: Split) -> Iterator[Item]:
     """Yield items for ever: each class once per round, each item once before any of its class again."""
     rng = np.random.default_rng(seed_of(seed, "deck", split))
-    by_label: dict[str, list[_Item]] = {}
+    by_label: dict[str, list[Item]] = {}
     for item in items:
         by_label.setdefault(item.label, []).append(item)
     decks = {
@@ -181,23 +196,8 @@ def _read_photographs() -> dict[str, Image.Image]:
     }
 
 
-def _crop_background(
-    photograph: Image.Image, split: Split, side_px: int, rng: np.random.Generator
-) -> Image.Image:
-    """Return a square crop of the split's band of the photograph, mirrored and lit at random."""
-    top, bottom = (round(fraction * photograph.height) for fraction in BANDS[split])
-    crop_px = round(rng.uniform(*_CROP_FRACTION) * photograph.height)
-    x = int(rng.integers(0, photograph.width - crop_px, endpoint=True))
-    y = int(rng.integers(top, bottom - crop_px, endpoint=True))
-    crop = photograph.crop((x, y, x + crop_px, y + crop_px))
-    if rng.random() < 0.5:
-        crop = crop.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    crop = crop.resize((side_px, side_px), Image.Resampling.BICUBIC)
-    return ImageEnhance.Brightness(crop).enhance(float(rng.uniform(0.75, 1.2)))
-
-
 def _lay_out(
-    scene: Image.Image, wanted: list[_Item], rng: np.random.Generator
+    scene: Image.Image, wanted: list[Item], rng: np.random.Generator
 ) -> tuple[Image.Image, list[PlacedItem]]:
     """Return the scene with the items that found a place, each later one lying over those before it."""
     placed: list[PlacedItem] = []
