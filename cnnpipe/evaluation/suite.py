@@ -30,19 +30,19 @@ def classification_metrics(
 
 
 def undefined_notes(scored: Scored) -> list[str]:
-    """Return one sentence for each reason why metrics are absent."""
+    """Return one sentence for each reason why metrics are absent; it begins in lower case."""
     matrix = confusion.confusion_matrix(scored.truth, scored.predicted, num_classes=len(scored.classes))
     notes = []
     if missing := _names(scored, matrix.sum(axis=1) == 0):
         notes.append(
-            f"No sample of {missing}: no recall, F1 or curve there, and no part in any mean over classes."
+            f"no sample of {missing}: no recall, F1 or curve there, and no part in any mean over classes."
         )
     if never := _names(scored, (matrix.sum(axis=0) == 0) & (matrix.sum(axis=1) > 0)):
-        notes.append(f"Never predicted: {never}. Precision is undefined there and counts as 0 in means.")
+        notes.append(f"never predicted: {never}. Precision is undefined there and counts as 0 in means.")
     if (matrix.sum(axis=1) > 0).sum() == 1:
-        notes.append("All samples are of one class: there is no ROC curve and no specificity to measure.")
+        notes.append("all samples are of one class: there is no ROC curve and no specificity to measure.")
     if not intervals.has_intervals(scored.group):
-        notes.append("All samples belong to one group: there are no confidence intervals.")
+        notes.append("all samples belong to one group: there are no confidence intervals.")
     return notes
 
 

@@ -57,7 +57,7 @@ def _interval(measured: Measured | None) -> str:
 
 def _label(name: str) -> Markup:
     """Return a class name that cannot turn the direction of the text around it."""
-    return Markup("<bdi>{}</bdi>").format(printable(name, limit=80))
+    return Markup("<bdi>{}</bdi>").format(printable(name, limit=48))
 
 
 def _setting(value: Any) -> str:

@@ -119,7 +119,7 @@ def _judge(
     predictions = _predictions(classifier, opened, view, split)
     scored = stack(predictions, classifier.spec.classes)
     if not predictions:
-        return _Judged(predictions=[], scored=scored, metrics={}, notes=["There is no sample, so no metric."])
+        return _Judged(predictions=[], scored=scored, metrics={}, notes=["there is no sample, so no metric."])
     metrics = classification_metrics(
         scored, seed=params.seed, num_resamples=params.bootstrap_samples, confidence=params.confidence
     )

@@ -75,14 +75,14 @@ def test_class_without_sample_is_absent_and_noted() -> None:
     assert not [name for name in metrics if name.endswith("/c") and not name.startswith(("spec", "negative"))]
     assert metrics["f1_macro"] == metrics["roc_auc_macro"] == 1
     assert len(notes) == 1
-    assert "No sample of c" in notes[0]
+    assert "no sample of c" in notes[0]
 
 
 def test_class_never_predicted_is_noted() -> None:
     metrics, notes = metrics_of([("a", (0.9, 0.1)), ("b", (0.8, 0.2))], ["a", "b"])
     assert "precision/b" not in metrics
     assert metrics["precision_macro"] == pytest.approx(0.25)
-    assert "Never predicted: b" in notes[0]
+    assert "never predicted: b" in notes[0]
 
 
 def test_single_class_has_no_roc() -> None:
