@@ -56,7 +56,7 @@ def read_json(path: Path, kind: type[Record]) -> Record:
 
 
 def read_jsonl(path: Path, kind: type[Record]) -> list[Record]:
-    """Return every line of the file as a value of `kind`.
+    """Return every line of the file as a value of `kind`; blank lines are passed over.
 
     Raises:
         DataError: the file is missing, or a line is cut off or of another form.
@@ -64,6 +64,8 @@ def read_jsonl(path: Path, kind: type[Record]) -> list[Record]:
     decoder = msgspec.json.Decoder(kind)
     records = []
     for number, line in enumerate(_read(path).splitlines(), start=1):
+        if not line.strip():
+            continue
         try:
             records.append(decoder.decode(line))
         except msgspec.DecodeError as error:

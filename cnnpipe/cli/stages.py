@@ -163,5 +163,5 @@ def _ensure_runs(experiments: Iterable[tuple[Path, Path]]) -> list[str]:
 
 def _say(stage: str, counts: Mapping[str, int], out: Path) -> None:
     """Print what a stage did; progress, so on stderr."""
-    told = ", ".join(f"{number} {what}" for what, number in counts.items())
+    told = ", ".join(f"{number} {what}" for what, number in counts.items() if number)
     typer.echo(f"{stage}: {told or 'nothing to do'} -> {out}", err=True)
