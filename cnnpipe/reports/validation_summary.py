@@ -29,7 +29,7 @@ class CodeSummary(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_over(self) -> bool:
-        """Whether the share passes the limit."""
+        """Whether the share exceeds the limit."""
         return self.limit is not None and self.share is not None and self.share > self.limit
 
 

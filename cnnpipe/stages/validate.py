@@ -84,7 +84,7 @@ def validate(ingested: Path, raw_dir: Path, out: Path, params: ValidateParams) -
 
     Raises:
         ParamsError: `limits` holds a code that does not exist.
-        DataError: an attribute does not exist, nothing with a class is left, or a limit is passed.
+        DataError: an attribute does not exist, nothing with a class is left, or a limit is exceeded.
     """
     _check_codes(params.limits)
     data = _Ingested(

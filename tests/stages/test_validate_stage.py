@@ -277,7 +277,7 @@ def test_limits_are_shares_of_regions(tmp_path: Path, limit: float, passes: bool
         run(tmp_path, limits={"box-outside": limit})
     [summary] = report(tmp_path / "state/validate")["findings"]
     assert (summary["count"], summary["share"], summary["limit"]) == (1, 0.25, limit)
-    assert "passed" in (tmp_path / "state/validate/report.html").read_text()
+    assert "exceeded" in (tmp_path / "state/validate/report.html").read_text()
 
 
 def test_limits_are_shares_of_the_pictures_that_were_named(tmp_path: Path) -> None:
