@@ -1,0 +1,237 @@
+"""The stage train: what it writes, what it refuses, and how it goes on."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+import pytest
+from bundles import make_view
+from toy_pictures import toy_params
+
+from cnnpipe import files, paths
+from cnnpipe.datasets.classification import batches_of_epoch
+from cnnpipe.datasets.normalisation import channel_statistics
+from cnnpipe.datasets.packs import open_view
+from cnnpipe.datasets.records import SAMPLES_FILE, VIEW_FILE, Sample, View
+from cnnpipe.errors import DataError
+from cnnpipe.inference.classifier import load_classifier
+from cnnpipe.models.bundle import MODEL_FILE, WEIGHTS_FILE, ModelSpec
+from cnnpipe.params.experiment import ExperimentParams, TrainParams
+from cnnpipe.stages import train as stage
+from cnnpipe.tracking.store import open_store
+from cnnpipe.training.records import HISTORY_FILE, RUN_FILE, Epoch, RunRecord
+
+VIEW = Path("data/augmented/classify")
+OUT = Path("models/tiny")
+MACHINE = TrainParams(device="cpu", num_threads=1, num_workers=0)
+INPUT = {"side_px": 16, "channels": 3, "fit": "letterbox", "normalisation": "dataset"}
+
+
+class RecordedRun:
+    """Stands for the MLflow run; keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.steps: list[int] = []
+        self.timed: list[bool] = []
+        self.ended = ""
+
+    def log_epoch(self, metrics: Mapping[str, float], step: int) -> None:
+        self.steps.append(step)
+        self.timed.append("time/epoch_seconds" in metrics and "images_per_second" in metrics)
+
+    def finish(self, status: str, *, stop_reason: str) -> None:
+        self.ended = f"{status} {stop_reason}"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.ended = self.ended or f"left by {kind}"
+
+
+@pytest.fixture
+def run(project_dir: Path, monkeypatch: pytest.MonkeyPatch) -> RecordedRun:
+    """Return the run that the stage will feed, in a project with a view of its own."""
+    make_view(VIEW, pictures_per_split=12)
+    files.write_json(paths.CODE, {"train": {"modules": "ab", "packages": {"torch": "2"}}})
+    recorded = RecordedRun()
+    monkeypatch.setattr(stage, "start_run", lambda _training, device: recorded)
+    monkeypatch.setattr(stage, "ensure_run_if_reachable", lambda _model, _results: None)
+    return recorded
+
+
+def recipe(**changes: Any) -> ExperimentParams:
+    return toy_params(**({"input": INPUT, "epochs": 2} | changes))
+
+
+def train(params: ExperimentParams | None = None, machine: TrainParams = MACHINE) -> RunRecord:
+    return stage.train("tiny", VIEW, OUT, params or recipe(), machine)
+
+
+def hashes() -> dict[str, str]:
+    return {path.name: files.sha256_of_file(path) for path in sorted(OUT.iterdir())}
+
+
+def test_every_output_is_there_and_agrees(run: RecordedRun) -> None:
+    record = train()
+    assert sorted(hashes()) == [
+        "history.jsonl", "last.safetensors", "model.json", "run.json", "weights.safetensors",
+    ]  # fmt: skip
+    assert files.read_json(OUT / RUN_FILE, RunRecord) == record
+    spec = files.read_json(OUT / MODEL_FILE, ModelSpec)
+    view_digest = files.sha256_of_file(VIEW / VIEW_FILE)
+    assert (spec.network, spec.classes, spec.data_sha256) == ("lenet", ["boot", "coat", "dress"], view_digest)
+    assert load_classifier(OUT).spec == spec
+    assert record.inputs == {"data/augmented/classify/view.json": view_digest}
+    assert record.params["input.side_px"] == 16
+    assert record.params["train.num_threads"] == 1
+    assert record.num_parameters == 456 + 2_416 + (16 * 120 + 120) + 10_164 + 255
+    history = files.read_jsonl(OUT / HISTORY_FILE, Epoch)
+    assert [int(row["step"]) for row in history] == run.steps == [2, 4]  # 24 samples in batches of 16
+    assert run.timed == [True, True]
+    assert run.ended == "FINISHED epochs"
+    assert list((paths.state_dir() / "checkpoints").iterdir()) == []
+
+
+def test_the_same_again_gives_the_same_bytes_whatever_the_workers(run: RecordedRun) -> None:
+    train()
+    first = hashes()
+    train()
+    assert hashes() == first
+    record = files.read_json(OUT / RUN_FILE, RunRecord)
+    again = train(machine=TrainParams(device="cpu", num_threads=1, num_workers=1))
+    assert hashes()[WEIGHTS_FILE] == first[WEIGHTS_FILE]
+    assert again.signature != record.signature
+
+
+def test_a_stopped_training_goes_on_and_ends_in_the_same_files(
+    run: RecordedRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    params = recipe(epochs=3)
+    train(params)
+    whole = hashes()
+    with monkeypatch.context() as patch:
+
+        def stop_in_epoch_2(loader: Any, epoch: int) -> Any:
+            if epoch == 2:
+                raise KeyboardInterrupt
+            return batches_of_epoch(loader, epoch)
+
+        patch.setattr(stage, "batches_of_epoch", stop_in_epoch_2)
+        with pytest.raises(KeyboardInterrupt):
+            train(params)
+    assert hashes() == whole  # untouched by what was broken off
+    run.steps.clear()
+    run.timed.clear()
+    train(params)
+    assert hashes() == whole
+    assert (run.steps, run.timed) == ([2, 4, 6], [False, True, True])
+
+
+@pytest.mark.parametrize(
+    ("normalisation", "channels", "mean", "std"),
+    [
+        pytest.param("half", 3, [0.5] * 3, [0.5] * 3, id="half"),
+        pytest.param("half", 1, [0.5], [0.5], id="half, grey"),
+        pytest.param("imagenet", 3, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225], id="imagenet"),
+        pytest.param("imagenet", 1, [0.449], [0.226], id="imagenet, grey"),
+    ],
+)
+def test_fixed_normalisation(
+    run: RecordedRun, normalisation: str, channels: int, mean: list[float], std: list[float]
+) -> None:
+    train(
+        recipe(
+            epochs=1,
+            schedule={"name": "constant", "warmup_epochs": 0.0},
+            input=INPUT | {"normalisation": normalisation, "channels": channels},
+        )
+    )
+    found = files.read_json(OUT / MODEL_FILE, ModelSpec).preprocessing
+    assert (found.mean, found.std, found.channels) == (mean, std, channels)
+
+
+def test_normalisation_by_the_data_looks_at_train_alone(run: RecordedRun) -> None:
+    train()
+    found = files.read_json(OUT / MODEL_FILE, ModelSpec).preprocessing
+    assert (found.mean, found.std) == channel_statistics(open_view(VIEW), lambda picture: picture)
+
+
+def change_view(
+    classes: list[str] | None = None, without_split: str = "", without_in_train: str = ""
+) -> None:
+    """Write the view anew with other classes, or without a split, or without a class in train."""
+    view = files.read_json(VIEW / VIEW_FILE, View)
+    samples = files.read_jsonl(VIEW / SAMPLES_FILE, Sample)
+    samples = [s for s in samples if s.split != without_split]
+    samples = [s for s in samples if s.split != "train" or s.label != without_in_train]
+    files.write_jsonl(VIEW / SAMPLES_FILE, samples)
+    num_samples = {split: sum(s.split == split for s in samples) for split in ("train", "val", "test")}
+    changed = msgspec.structs.replace(
+        view,
+        classes=classes or view.classes,
+        num_samples=num_samples,
+        samples_sha256=files.sha256_of_file(VIEW / SAMPLES_FILE),
+    )
+    files.write_json(VIEW / VIEW_FILE, changed)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        pytest.param({"classes": ["boot"]}, "holds 1 class; a classifier needs two", id="one class"),
+        pytest.param(
+            {"without_in_train": "coat"}, "no picture to train on for class: coat", id="class not in train"
+        ),
+        pytest.param({"without_split": "val"}, "no picture in val to choose the best epoch by", id="no val"),
+    ],
+)
+def test_a_view_that_cannot_be_learned_is_refused(
+    run: RecordedRun, change: dict[str, Any], message: str
+) -> None:
+    change_view(**change)
+    with pytest.raises(DataError, match=message) as caught:
+        train()
+    assert caught.value.exit_code == 3
+    assert not OUT.exists()
+    assert run.steps == []
+
+
+def test_code_json_is_needed(run: RecordedRun) -> None:
+    paths.CODE.unlink()
+    with pytest.raises(DataError, match="run `cnnpipe code`"):
+        train()
+
+
+def test_a_change_of_code_makes_it_another_training(run: RecordedRun) -> None:
+    first = train()
+    files.write_json(paths.CODE, {"train": {"modules": "cd", "packages": {}}, "evaluate": {}})
+    assert train().signature != first.signature
+
+
+def test_a_view_smaller_than_the_input_is_told(run: RecordedRun, caplog: pytest.LogCaptureFixture) -> None:
+    train(recipe(input=INPUT | {"side_px": 40}))
+    assert "input.side_px is 40, but the view was made with max_side_px 32" in caplog.text
+
+
+# mlflow 3.17 asks SQLAlchemy 2.1 for what it calls deprecated
+@pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:sqlalchemy.exc.SADeprecationWarning")
+def test_the_run_in_mlflow_holds_every_epoch_and_is_finished(project_dir: Path) -> None:
+    make_view(VIEW, pictures_per_split=12)
+    files.write_json(paths.CODE, {"train": {"modules": "ab", "packages": {}}})
+    record = train()
+    store = open_store()
+    signature = f"tags.`cnnpipe.signature` = '{record.signature}'"
+    (found,) = store.client.search_runs([store.experiment_id], signature)
+    assert found.info.status == "FINISHED"
+    assert found.data.params["input.side_px"] == "16"
+    history = files.read_jsonl(OUT / HISTORY_FILE, Epoch)
+    curve = store.client.get_metric_history(found.info.run_id, "val/loss")
+    assert [(point.step, point.value) for point in curve] == [
+        (row["step"], row["val/loss"]) for row in history
+    ]
+    assert len(store.client.get_metric_history(found.info.run_id, "time/epoch_seconds")) == 2
