@@ -9,7 +9,7 @@ from typing import Final
 # left to the escapes: ":plus sign:".
 _REFUSED: Final = re.compile(r"[^/\w.\- ]")
 _EMPTY_SEGMENT: Final = re.compile(r"^/|(?<=/)/|/$")
-_DOTS_ONLY: Final = re.compile(r"(?:(?<=/)|^)\.{1,2}(?=/|$)")
+_DOTS_ONLY: Final = re.compile(r"^\.\.|(?:(?<=/)|^)\.{1,2}(?=/|$)")
 _MAX_LENGTH: Final = 250  # of MLflow's keys
 
 

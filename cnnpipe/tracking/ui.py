@@ -8,30 +8,28 @@ from cnnpipe import telemetry
 from cnnpipe.tracking import place
 
 _PORT: Final = "5000"
+# MLflow opens with the pages of language models, unless told
+_PAGE: Final = "/#/experiments?workflowType=machine_learning"
+
+
+def main() -> None:
+    """Become the server of an sqlite store; for a store with a server of its own, say where that is."""
+    telemetry.turn_off()
+    uri = place.tracking_uri()
+    if uri.startswith(("http://", "https://")):
+        print(f"the runs of this project are on {uri}", file=sys.stderr)
+        return
+    port = sys.argv[1] if len(sys.argv) > 1 else _PORT
+    print(f"open http://127.0.0.1:{port}{_PAGE}   (Ctrl-C ends it)", file=sys.stderr, flush=True)
+    # its queue for jobs of language models: three more processes
+    os.environ.setdefault("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")
+    os.execv(sys.executable, command(uri, port))  # noqa: S606
 
 
 def command(uri: str, port: str) -> list[str]:
     """Return the command that serves the pages of the store at `uri` on 127.0.0.1."""
-    arguments = [
-        "server",
-        "--backend-store-uri",
-        uri,
-        "--host",
-        "127.0.0.1",
-        "--port",
-        port,
-        "--workers",
-        "1",
-    ]
-    return [sys.executable, "-m", "mlflow", *arguments]
-
-
-def main() -> None:
-    """Become the server."""
-    telemetry.turn_off()
-    # its queue for jobs of language models: three more processes, and a warning without Redis
-    os.environ.setdefault("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")
-    os.execv(sys.executable, command(place.tracking_uri(), *(sys.argv[1:] or [_PORT])))  # noqa: S606
+    where = ["--backend-store-uri", uri, "--host", "127.0.0.1", "--port", port]
+    return [sys.executable, "-m", "mlflow", "server", *where, "--workers", "1"]
 
 
 if __name__ == "__main__":
