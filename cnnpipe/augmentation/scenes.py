@@ -14,7 +14,6 @@ from PIL import Image, ImageFilter
 
 from cnnpipe.geometry.outlines import outline_area, trace_outline
 
-MIN_VISIBLE_FRACTION: Final = 0.6  # of an item's area; other items may hide the rest
 _INSIDE: Final = 12  # grey value, of 255, above which a pixel of a product on black is the product
 _SHADOW_FRACTION: Final = 0.045  # of the item's longer side: offset, and blur
 
@@ -98,15 +97,17 @@ def covered_by(item: Image.Image, *, x: int, y: int, width: int, height: int) ->
     return np.asarray(opacity) > 127
 
 
-def hide_behind(below: PlacedItem, covered_HW: NDArray[np.bool_]) -> PlacedItem | None:
-    """Return the item as seen behind another; None where too little would be seen of it in one piece."""
+def hide_behind(
+    below: PlacedItem, covered_HW: NDArray[np.bool_], *, min_visible_fraction: float
+) -> PlacedItem | None:
+    """Return the item as seen behind another; None where less of its area would be seen in one piece."""
     if not (below.visible & covered_HW).any():
         return below
     visible_HW = below.visible & ~covered_HW
-    if visible_HW.sum() < MIN_VISIBLE_FRACTION * below.covered.sum():
+    if visible_HW.sum() < min_visible_fraction * below.covered.sum():
         return None
     whole, piece = outline_area(trace_outline(below.covered)), outline_area(trace_outline(visible_HW))
-    if piece < MIN_VISIBLE_FRACTION * whole:
+    if piece < min_visible_fraction * whole:
         return None
     return msgspec.structs.replace(below, visible=visible_HW)
 

@@ -61,6 +61,9 @@ _LENGTH_FRACTION: Final = (0.25, 0.5)  # an item's longer side, of the scene's
 _MAX_ANGLE_DEG: Final = 30.0
 _RECT_FRACTION: Final = 1 / 3  # of the regions; the others are polygons
 _OUTLINE_TOLERANCE_PX: Final = 1.0
+_HIDDEN_FRACTION: Final = (
+    0.4  # of an item's area, at the most; each item laid on others draws a limit below it
+)
 _PLACES_TRIED: Final = 60  # per item; one that finds no place is left out
 _JPEG_QUALITY: Final = 92
 _BANK: Final = resources.files("cnnpipe") / "sample_bank"
@@ -204,11 +207,14 @@ def _lay_out(
     for item in wanted:
         look = _draw_look(scene.width, rng)
         picture = render_item(item.picture, item.opacity, look)
+        min_visible_fraction = 1.0 - float(rng.uniform(0.0, _HIDDEN_FRACTION))
         for _ in range(_PLACES_TRIED):
             x = int(rng.integers(0, scene.width - picture.width, endpoint=True))
             y = int(rng.integers(0, scene.height - picture.height, endpoint=True))
             covered_HW = covered_by(picture, x=x, y=y, width=scene.width, height=scene.height)
-            seen = [hide_behind(below, covered_HW) for below in placed]
+            seen = [
+                hide_behind(below, covered_HW, min_visible_fraction=min_visible_fraction) for below in placed
+            ]
             if all(seen):
                 placed = [below for below in seen if below] + [PlacedItem(item.label, covered_HW, covered_HW)]
                 scene = paste_item(scene, picture, x=x, y=y, shadow=look.shadow)

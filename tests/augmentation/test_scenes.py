@@ -4,7 +4,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from cnnpipe.augmentation.scenes import (
-    MIN_VISIBLE_FRACTION,
     Look,
     PlacedItem,
     covered_by,
@@ -113,17 +112,17 @@ def test_pasting_shows_the_item_darkens_beside_it_and_leaves_the_rest() -> None:
 )
 def test_at_most_40_percent_of_an_item_may_be_hidden(cover: NDArray[np.bool_], is_allowed: bool) -> None:
     below = PlacedItem("bag", slab(0, 60), slab(0, 60))
-    seen = hide_behind(below, cover)
+    seen = hide_behind(below, cover, min_visible_fraction=0.6)
     assert (seen is not None) == is_allowed
     if seen is not None:
         assert (seen.visible == (slab(0, 60) & ~cover)).all()
         assert (seen.covered == slab(0, 60)).all()
-        assert seen.visible.sum() >= MIN_VISIBLE_FRACTION * seen.covered.sum()
+        assert seen.visible.sum() >= 0.6 * seen.covered.sum()
 
 
 def test_what_several_items_hide_is_added_up() -> None:
     below: PlacedItem | None = PlacedItem("bag", slab(0, 60), slab(0, 60))
     assert below is not None
-    below = hide_behind(below, slab(0, 15))
+    below = hide_behind(below, slab(0, 15), min_visible_fraction=0.6)
     assert below is not None
-    assert hide_behind(below, slab(40, 60)) is None
+    assert hide_behind(below, slab(40, 60), min_visible_fraction=0.6) is None
