@@ -1,9 +1,11 @@
 """From uint8 to what a network sees, and the statistics of a data set that it may be scaled by."""
 
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from cnnpipe.annotations import Split
@@ -47,22 +49,28 @@ def channel_statistics(
     Raises:
         DataError: the split has no picture.
     """
-    values, histogram = np.arange(256) / 255.0, None
+    histograms_C256: NDArray[np.int64] | None = None
     for position in positions_of(opened, split):
         if opened.samples[position].copy == 0:
-            found = _histogram(convert(picture_at(opened, position)))
-            histogram = found if histogram is None else histogram + found
-    if histogram is None:
+            found = _histograms(convert(picture_at(opened, position)))
+            histograms_C256 = found if histograms_C256 is None else histograms_C256 + found
+    if histograms_C256 is None:
         fix = "set input.normalisation to half or imagenet, or pin pictures to the split"
         raise DataError(split, "has no picture to take mean and standard deviation of", fix)
-    num_pixels_C = histogram.sum(axis=1)
-    mean_C = histogram @ values / num_pixels_C
-    variance_C = histogram @ values**2 / num_pixels_C - mean_C**2
-    std_C = np.sqrt(variance_C.clip(min=0.0)).clip(min=_SMALLEST_STD)
-    return mean_C.tolist(), std_C.tolist()
+    statistics = [_mean_and_std(histogram.tolist()) for histogram in histograms_C256]
+    return [mean for mean, _ in statistics], [std for _, std in statistics]
 
 
-def _histogram(picture: Picture) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:
-    """Return how many pixels of each channel have each value, (C, 256): exact sums, whatever the size."""
+def _histograms(picture: Picture) -> NDArray[np.int64]:
+    """Return how many pixels of each channel have each value, (C, 256)."""
     channels = picture.reshape(-1, picture.shape[2]).T
-    return np.stack([np.bincount(channel, minlength=256) for channel in channels]).astype(np.int64)
+    return np.stack([np.bincount(channel, minlength=256) for channel in channels])
+
+
+def _mean_and_std(histogram: Sequence[int]) -> tuple[float, float]:
+    """Return mean and standard deviation of uint8 values over 255; sums of integers are exact everywhere."""
+    count = sum(histogram)
+    total = sum(value * times for value, times in enumerate(histogram))
+    squares = sum(value * value * times for value, times in enumerate(histogram))
+    std = math.sqrt((count * squares - total * total) / count**2) / 255.0
+    return total / count / 255.0, max(std, _SMALLEST_STD)
