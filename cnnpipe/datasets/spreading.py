@@ -10,7 +10,7 @@ from cnnpipe.annotations import SPLITS, Split
 
 _FEWEST_GROUPS = 3  # of a class, to be in three splits
 
-_Cell = tuple[Hashable | None, Split]  # a class in a split; None: any class
+_Cell = tuple[Hashable, Split]  # a class in a split
 
 
 class PlacedGroup(msgspec.Struct, frozen=True):
@@ -28,13 +28,12 @@ def spread_classes(groups: Sequence[PlacedGroup]) -> dict[str, Split]:
     Only classes with at least three groups are looked at. Each step makes the move of a free group
     that leaves the fewest classes lacking in a split; where none helps, a move together with a
     second one that mends what it breaks. Equal moves are decided by the SHA-256 of the names. No
-    split is emptied.
+    split is emptied: all classes of its last group would lack in it.
     """
     num_groups = Counter(each for group in groups for each in group.classes)
-    # every group counts for the class None: so no split is ever emptied
-    wanted = {each for each, number in num_groups.items() if number >= _FEWEST_GROUPS} | {None}
+    wanted = {each for each, number in num_groups.items() if number >= _FEWEST_GROUPS}
     by_name = {
-        group.name: msgspec.structs.replace(group, classes=frozenset(wanted & (group.classes | {None})))
+        group.name: msgspec.structs.replace(group, classes=group.classes & wanted)
         for group in sorted(groups, key=lambda group: _rank(group.name))
     }
     filled = Counter((each, group.split) for group in by_name.values() for each in group.classes)
@@ -46,7 +45,7 @@ def spread_classes(groups: Sequence[PlacedGroup]) -> dict[str, Split]:
 
 
 def _best_moves(
-    groups: Mapping[str, PlacedGroup], filled: Counter[_Cell], wanted: Iterable[Hashable | None]
+    groups: Mapping[str, PlacedGroup], filled: Counter[_Cell], wanted: Iterable[Hashable]
 ) -> list[PlacedGroup]:
     """Return the groups to move, as they are after it; none where nothing helps."""
     lacking = {(each, split) for each in wanted for split in SPLITS if not filled[each, split]}

@@ -35,7 +35,7 @@ import msgspec
 from cnnpipe.annotations import SPLITS, LabelledObject, LabelledPicture, PinnedSplit, Split, SplitRow
 from cnnpipe.datasets.spreading import PlacedGroup, spread_classes
 from cnnpipe.errors import DataError
-from cnnpipe.files import read_jsonl, write_jsonl
+from cnnpipe.files import read_jsonl, write_bytes, write_jsonl
 from cnnpipe.formats.near_duplicates import join, near_duplicate_pairs
 from cnnpipe.formats.via.labels import attributes_in_use, describe_attributes, labels_of
 from cnnpipe.params.load import did_you_mean
@@ -113,8 +113,15 @@ def pin(validated: Path, splits: Path, pinned: Path) -> Counter[str]:
         if row.split is not None and row.image_id not in fixed
     ]
     if new:
-        write_jsonl(pinned, [*lines, *sorted(new, key=lambda line: line.image_id)])
+        _append(pinned, sorted(new, key=lambda line: line.image_id))
     return Counter(line.split for line in new)
+
+
+def _append(pinned: Path, new: Iterable[PinnedSplit]) -> None:
+    """Add lines to the file, whole; those that stand there keep every byte."""
+    old = pinned.read_bytes() if pinned.exists() else b""
+    old += b"\n" if old and not old.endswith(b"\n") else b""
+    write_bytes(pinned, old + b"".join(msgspec.json.encode(line) + b"\n" for line in new))
 
 
 def _read_pinned(pinned: Path) -> dict[str, Split]:
@@ -274,7 +281,7 @@ def _fill_empty_splits(rows: Sequence[SplitRow], params: SplitParams, where: str
         name = _nearest_group(rows, empty, params)
         if name is None:
             raise _empty_split(rows, empty, where)
-        rows = [_moved(row, empty) if row.group == name and row.split else row for row in rows]
+        rows = [_moved(row, empty) if row.group == name else row for row in rows]
     return rows
 
 

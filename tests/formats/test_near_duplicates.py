@@ -111,3 +111,18 @@ def test_many_pictures_are_compared_in_a_moment() -> None:
     texts = [f"{value:016x}" for value in values.tolist()]
     pairs = {tuple(sorted(pair)) for pair in near_duplicate_pairs(texts, bits=4)}
     assert pairs == {(place, place + 10_000) for place in range(10_000)}
+
+
+def test_pictures_that_are_all_alike_make_few_pairs() -> None:
+    # frames of one scene: every pair of 2,000 is near, 2 million of them
+    texts = [f"{(number % 4) << 60 | 0xF0F0F0F0 << 16 | number // 4 % 4:016x}" for number in range(16)]
+    pairs = list(near_duplicate_pairs(texts * 125, bits=4))
+    assert len(set(join(range(2000), pairs).values())) == 1
+    assert len(pairs) < 2 * 2000
+
+
+def test_near_values_already_joined_are_not_paired_again() -> None:
+    values = [1 << 40 | 1 << first | 1 << second for first in range(20) for second in range(20, 40)]
+    pairs = list(near_duplicate_pairs([f"{value:016x}" for value in values], bits=4))
+    assert len(set(join(range(len(values)), pairs).values())) == 1
+    assert len(pairs) < 3 * len(values)  # of 79,800

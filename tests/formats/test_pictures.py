@@ -137,6 +137,16 @@ def test_pictures_are_turned_as_pillow_turns_them(tmp_path: Path, orientation: i
     np.testing.assert_array_equal(decoded.pixels[:, :, 0], expected)
 
 
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_tiff_is_turned_once(tmp_path: Path, orientation: int) -> None:
+    # Pillow turns a TIFF itself while it decodes it
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored = noise_picture(3, width=12, height=8)
+    tiff, png = (save(stored, tmp_path / name, exif=exif) for name in ("a.tif", "a.png"))
+    np.testing.assert_array_equal(read(tiff), read(png))
+
+
 @pytest.mark.parametrize("orientation", [0, 9, 60000])
 def test_an_orientation_that_does_not_exist_is_none(tmp_path: Path, orientation: int) -> None:
     exif = Image.Exif()

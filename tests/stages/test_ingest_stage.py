@@ -158,7 +158,7 @@ def test_what_is_odd_but_harmless_is_noticed(tmp_path: Path) -> None:
     assert [(finding.where, finding.code) for finding in findings] == [
         ("Upper.PNG", "picture-case"),
         ("size.png", "picture-size"),
-        ("via.json", "entry-unreadable"),
+        ("via.json: 2_", "entry-unreadable"),
     ]
 
 

@@ -380,8 +380,8 @@ def test_pin_brings_every_class_into_every_split_and_keeps_its_lines(tmp_path: P
         tmp_path / "splits.jsonl",
         tmp_path / "pinned.jsonl",
     )
-    put_pins(tmp_path, {"0000.png": "train", "gone.png": "val"})
-    before = pinned.read_bytes()
+    before = b'{"split": "train", "image_id": "0000.png"}\n{"image_id":"gone.png","split":"val"}'  # by hand
+    pinned.write_bytes(before)
     split(validated, pinned, splits, params())
     counts = pin(validated, splits, pinned)
     assert counts.total() == 35

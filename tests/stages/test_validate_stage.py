@@ -290,6 +290,20 @@ def test_limits_are_shares_of_the_pictures_that_were_named(tmp_path: Path) -> No
     assert codes(tmp_path / "out") == {"picture-missing": [("via.json: gone.png", None)]}  # of the run before
 
 
+def test_unreadable_regions_count_among_all(tmp_path: Path) -> None:
+    ingest_into(tmp_path, entry("a.png", KEPT, None, None), entry("b.png", KEPT))
+    run(tmp_path, limits={"region-unreadable": 0.5})
+    with pytest.raises(DataError, match=r"region-unreadable: 2 of 4 regions \(50\.0 %\)"):
+        run(tmp_path, limits={"region-unreadable": 0.4})
+
+
+def test_a_picture_counts_once_whatever_is_said_of_it(tmp_path: Path) -> None:
+    ingest_into(tmp_path, entry("a.png", KEPT, size=5), entry("b.png", KEPT), entry("a.png", size=6))
+    run(tmp_path, limits={"picture-size": 0.5})
+    [summary] = [each for each in report(tmp_path / "out")["findings"] if each["code"] == "picture-size"]
+    assert (summary["count"], len(summary["places"])) == (1, 2)
+
+
 def test_all_limits_that_are_passed_are_in_one_message(tmp_path: Path) -> None:
     ingest_into(tmp_path, entry("a.png", KEPT, rect(90, 0, 9, 9, **{"class": "a"}), rect(0, 0, 5, 5)))
     with pytest.raises(DataError, match=r"label-missing: .*; box-outside: "):

@@ -31,8 +31,8 @@ def parse_entries(
         if isinstance(filename, str) and filename.strip():
             entries.append(_parse_entry(key, filename, entry))
         else:
-            what = f"entry {key!r} names no picture"
-            findings.append(found("entry-unreadable", where, what, "give it a `filename`, or delete it"))
+            fix = "give it a `filename`, or delete it"
+            findings.append(found("entry-unreadable", f"{where}: {key}", "the entry names no picture", fix))
     return tuple(entries), tuple(findings)
 
 

@@ -1,10 +1,7 @@
 """Bytes of a JSON file to its value, with the line and column of what is wrong."""
 
 import codecs
-import gc
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -42,8 +39,7 @@ def decode_json(text: bytes, *, where: str) -> Any:
         AnnotationError: cut off or not JSON, with line and column; or nested too deeply.
     """
     try:
-        with _no_garbage_collection():
-            return msgspec.json.decode(text)
+        return msgspec.json.decode(text)
     except msgspec.DecodeError:
         return _decode_mildly(text, where)
     except RecursionError as error:
@@ -67,15 +63,3 @@ def _decode_mildly(text: bytes, where: str) -> Any:
     except ValueError as error:  # an integer of thousands of digits
         raise AnnotationError(where, str(error).partition(";")[0], _FIX) from error
     return value
-
-
-@contextmanager
-def _no_garbage_collection() -> Iterator[None]:
-    """Pause the collector: a large file makes millions of objects, none of them garbage."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()

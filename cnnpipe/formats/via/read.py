@@ -1,6 +1,8 @@
 """Read a VIA file of any kind."""
 
-from collections.abc import Callable, Mapping
+import gc
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -55,7 +57,11 @@ def parse_via(content: bytes, *, where: str) -> ViaFile:
     Raises:
         AnnotationError: cut off, not VIA, or of a kind that is not read.
     """
-    text = to_utf8(content, where=where)
+    with _no_garbage_collection():
+        return _parse(to_utf8(content, where=where), where)
+
+
+def _parse(text: bytes, where: str) -> ViaFile:
     value: Any = None
     if text.lstrip()[:1] in (b"{", b"["):
         value = decode_json(text, where=where)
@@ -65,6 +71,18 @@ def parse_via(content: bytes, *, where: str) -> ViaFile:
     if kind is not None and kind in JSON_READERS:
         return JSON_READERS[kind](value, where=where)
     raise _refusal(kind, text, where)
+
+
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """Pause the collector: a large file makes millions of objects, none of them garbage."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _read(path: Path, where: str) -> bytes:

@@ -14,7 +14,7 @@ import msgspec
 
 from cnnpipe.annotations import Finding, found
 from cnnpipe.formats.via.records import ViaRegion
-from cnnpipe.geometry.shapes import Circle, Ellipse, Polygon, Polyline, Rect, Shape
+from cnnpipe.geometry.shapes import Ellipse, Polygon, Polyline, Rect, Shape
 
 _FIX: Final = "draw the region again in VIA, or delete it there"
 _NAMES: Final = ("rect", "circle", "ellipse", "polygon", "polyline", "point")
@@ -27,7 +27,7 @@ def parse_regions(regions: Any, *, where: str) -> tuple[tuple[ViaRegion, ...], t
         regions: the value of `regions`: an object, a list, or nothing at all.
         where: the picture, for the findings.
     """
-    if not isinstance(regions, Mapping | list | None):
+    if not isinstance(regions, dict | list | None):
         what = f"`regions` is {_kind_of(regions)}, not a list of regions"
         return (), (found("region-unreadable", where, what, _FIX),)
     parsed, findings = [], []
@@ -45,8 +45,8 @@ def parse_attributes(value: Any) -> dict[str, Any]:
     Raises:
         ValueError: it is something else.
     """
-    if isinstance(value, Mapping):
-        return dict(value)
+    if isinstance(value, dict):
+        return value
     if value in (None, [], ""):
         return {}
     raise ValueError(f"its attributes are {_kind_of(value)}, not an object")
@@ -63,19 +63,14 @@ def parse_shape(value: Mapping[str, Any]) -> Shape:
         shape: Shape = msgspec.convert(value, Shape, strict=False)
     except msgspec.ValidationError as error:
         raise ValueError(_explain(value, str(error))) from error
-    match shape:
-        case Polygon(xs, ys) | Polyline(xs, ys):
-            _check_points(xs, ys)
-            is_closed = isinstance(shape, Polygon) and len(xs) > 1 and (xs[0], ys[0]) == (xs[-1], ys[-1])
-            return Polygon(xs[:-1], ys[:-1]) if is_closed else shape
-        case Rect(_, _, width, height):
-            _check_numbers(msgspec.structs.astuple(shape), sizes=(width, height))
-        case Circle(_, _, r):
-            _check_numbers(msgspec.structs.astuple(shape), sizes=(r,))
-        case Ellipse(_, _, rx, ry, _):
-            _check_numbers(msgspec.structs.astuple(shape), sizes=(rx, ry))
-        case _:
-            _check_numbers(msgspec.structs.astuple(shape), sizes=())
+    if isinstance(shape, Polygon | Polyline):
+        return _check_points(shape)
+    values = msgspec.structs.astuple(shape)
+    if not all(map(math.isfinite, values)):
+        raise ValueError("a coordinate is not finite")
+    sizes = values[2:4] if isinstance(shape, Rect | Ellipse) else values[2:3]  # a point has none
+    if any(size < 0 for size in sizes):
+        raise ValueError(f"its size is negative: {min(sizes):g}")
     return shape
 
 
@@ -92,7 +87,7 @@ def _numeric(key: str) -> tuple[int, int]:
 
 
 def _parse_region(number: int, value: Any) -> ViaRegion:
-    if not isinstance(value, Mapping):
+    if not isinstance(value, dict):
         raise ValueError(f"the region is {_kind_of(value)}, not an object")  # noqa: TRY004 (one error for all faults)
     shape = parse_attributes(value.get("shape_attributes"))
     return ViaRegion(
@@ -103,7 +98,7 @@ def _parse_region(number: int, value: Any) -> ViaRegion:
 
 
 def _explain(value: Mapping[str, Any], error: str) -> str:
-    name = value.get("name") if isinstance(value, Mapping) else None
+    name = value.get("name")
     if name not in _NAMES:
         return f"its shape is called {name!r}; VIA knows {', '.join(_NAMES)}"
     missing = re.search("required field `(.*)`", error)
@@ -113,17 +108,14 @@ def _explain(value: Mapping[str, Any], error: str) -> str:
     return f"{at[1] if at else 'a value'} of its {name} is not a number"
 
 
-def _check_points(xs: tuple[float, ...], ys: tuple[float, ...]) -> None:
+def _check_points(shape: Polygon | Polyline) -> Polygon | Polyline:
+    xs, ys = shape.all_points_x, shape.all_points_y
     if len(xs) != len(ys):
         raise ValueError(f"it has {len(xs)} x and {len(ys)} y")
-    _check_numbers(xs + ys, sizes=())
-
-
-def _check_numbers(values: tuple[float, ...], *, sizes: tuple[float, ...]) -> None:
-    if not all(map(math.isfinite, values)):
+    if not (all(map(math.isfinite, xs)) and all(map(math.isfinite, ys))):
         raise ValueError("a coordinate is not finite")
-    if any(size < 0 for size in sizes):
-        raise ValueError(f"its size is negative: {min(sizes):g}")
+    is_closed = isinstance(shape, Polygon) and len(xs) > 1 and xs[0] == xs[-1] and ys[0] == ys[-1]
+    return Polygon(xs[:-1], ys[:-1]) if is_closed else shape
 
 
 def _kind_of(value: Any) -> str:
