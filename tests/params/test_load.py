@@ -49,7 +49,10 @@ def test_document_has_a_section_for_every_key_and_no_more() -> None:
         ({"split/val_fraction": 1.5}, "split.val_fraction is 1.5: input should be less than 1"),
         ({"split/val_fraction": 0.6, "split/test_fraction": 0.5}, "must be below 1"),
         ({"split/given": "attribute"}, "given_attribute is set exactly when"),
-        ({"experiments/lenet/epochs": "40"}, "experiments.lenet.epochs is '40': input should be a valid integer"),
+        (
+            {"experiments/lenet/epochs": "40"},
+            "experiments.lenet.epochs is '40': input should be a valid integer",
+        ),
         ({"experiments/lenet/epochs": 0}, "greater than or equal to 1"),
         ({"experiments/lenet/optimiser/learnin_rate": 1.0}, "did you mean 'learning_rate'?"),
         ({"experiments/lenet/optimiser/name": "adamm"}, "experiments.lenet.optimiser"),
