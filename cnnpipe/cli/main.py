@@ -40,6 +40,10 @@ def run(arguments: Sequence[str]) -> int:
         app(list(arguments), prog_name="cnnpipe")  # ends in SystemExit: 0, 2 for wrong usage, 130 for Ctrl-C
     except CnnpipeError as error:
         return _report(error)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith("cnnpipe"):
+            raise
+        return _report(_missing_extra(error.name))
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
             raise
@@ -53,6 +57,12 @@ def run(arguments: Sequence[str]) -> int:
 def _report(error: CnnpipeError) -> int:
     print(f"error: {error}", file=sys.stderr)
     return error.exit_code
+
+
+def _missing_extra(module: str) -> CnnpipeError:
+    """Return what to say where cnnpipe was installed without an extra."""
+    extra = "orchestration" if module.startswith(("dvc", "prefect")) else "train"
+    return CnnpipeError("this command", f"needs {module}", f"pip install 'cnnpipe[{extra}]'")
 
 
 def _terminate(_signal: int, _frame: FrameType | None) -> None:

@@ -8,7 +8,6 @@ import typer
 
 from cnnpipe import paths
 from cnnpipe.cli.process import stage_process
-from cnnpipe.params.load import load_section
 
 ParamsFile = Annotated[Path, typer.Option(help="The params file.")]
 
@@ -33,6 +32,7 @@ def code(params: ParamsFile = paths.PARAMS) -> None:
 
 def sample(params: ParamsFile = paths.PARAMS) -> None:
     """Compose the embedded scenes as a VIA project."""
+    from cnnpipe.params.load import load_section
     from cnnpipe.params.sample import SampleParams
     from cnnpipe.stages import sample as stage
 
@@ -43,6 +43,7 @@ def sample(params: ParamsFile = paths.PARAMS) -> None:
 def ingest(params: ParamsFile = paths.PARAMS) -> None:
     """Read VIA files and their pictures into records."""
     from cnnpipe.params.ingest import IngestParams
+    from cnnpipe.params.load import load_section
     from cnnpipe.stages import ingest as stage
 
     with stage_process("ingest"):
@@ -53,6 +54,7 @@ def ingest(params: ParamsFile = paths.PARAMS) -> None:
 def validate(params: ParamsFile = paths.PARAMS) -> None:
     """Judge the records: clip, drop, or refuse."""
     from cnnpipe.params.ingest import IngestParams
+    from cnnpipe.params.load import load_section
     from cnnpipe.params.validate import ValidateParams
     from cnnpipe.stages import validate as stage
 
@@ -67,6 +69,7 @@ def split(
     params: ParamsFile = paths.PARAMS,
 ) -> None:
     """Give every picture to train, val or test."""
+    from cnnpipe.params.load import load_section
     from cnnpipe.params.split import SplitParams
     from cnnpipe.stages import split as stage
 
@@ -87,6 +90,7 @@ def augment(
     """Pack what training reads: crops or pictures."""
     from cnnpipe.params.augment import ClassifyViewParams
     from cnnpipe.params.ingest import IngestParams
+    from cnnpipe.params.load import load_section
     from cnnpipe.stages import augment as stage
 
     with stage_process(f"augment@{view}"):
@@ -104,6 +108,7 @@ def train(
 ) -> None:
     """Train one experiment, or go on where it stopped."""
     from cnnpipe.params.experiment import ExperimentParams, TrainParams
+    from cnnpipe.params.load import load_section
     from cnnpipe.stages import train as stage
 
     with stage_process(f"train@{experiment}"):
@@ -123,6 +128,7 @@ def evaluate(
     """Judge one trained experiment by every metric."""
     from cnnpipe.params.evaluate import EvaluateParams
     from cnnpipe.params.experiment import ExperimentParams
+    from cnnpipe.params.load import load_section
     from cnnpipe.stages import evaluate as stage
 
     with stage_process(f"evaluate@{experiment}"):

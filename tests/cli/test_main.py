@@ -115,3 +115,11 @@ def test_full_disk_is_an_error_of_storage(project: Path) -> None:
     assert shown.returncode == 7
     assert "No space left on device" in shown.stderr
     assert "Traceback" not in shown.stderr
+
+
+def test_installation_without_an_extra_says_which_is_missing(project: Path) -> None:
+    (project / "torch.py").write_text("raise ModuleNotFoundError(name='torch')", encoding="utf-8")
+    shown = cnnpipe(project, "train", "lenet")  # `python -m` looks in the folder first
+    assert shown.returncode == 1
+    assert "pip install 'cnnpipe[train]'" in shown.stderr
+    assert "Traceback" not in shown.stderr
