@@ -16,11 +16,12 @@ from sklearn import metrics  # type: ignore[import-untyped]  # no stubs
 
 from cnnpipe import files
 from cnnpipe.annotations import Split
-from cnnpipe.datasets.packs import open_view, positions_of
+from cnnpipe.datasets.packs import open_view, picture_at, positions_of
 from cnnpipe.errors import DataError, ModelError
 from cnnpipe.evaluation.predictions import Prediction
 from cnnpipe.inference.classifier import Classifier
 from cnnpipe.params.evaluate import EvaluateParams
+from cnnpipe.reports.thumbnails import thumbnail_uri
 from cnnpipe.stages import evaluate as stage
 
 Floats = npt.NDArray[np.float64]
@@ -235,8 +236,12 @@ def test_report_shows_the_surest_mistakes_with_their_pictures(project: Path) -> 
     surest = max(wrong, key=lambda p: max(p.scores.values()))
     assert page.count("data:image/jpeg;base64,") == PARAMS.worst_samples
     assert f"{PARAMS.worst_samples} of {len(wrong)} mistakes" in page
-    first_card = page[page.index('class="card"') :]
-    assert f"{surest.image_id} · region {surest.region}" in first_card[: first_card.index("</div></div>")]
+    first_card = page.split('class="card"')[1]
+    assert f"{surest.image_id} · region {surest.region}" in first_card
+    opened = open_view(project / "view")
+    ids = [(sample.image_id, sample.region) for sample in opened.samples]
+    shown = thumbnail_uri(picture_at(opened, ids.index((surest.image_id, surest.region))))
+    assert shown in first_card
 
 
 def test_report_stands_alone_and_escapes_names(project: Path) -> None:
@@ -265,7 +270,11 @@ def test_untrained_network_goes_all_the_way(tmp_path: Path, recorded: object) ->
     [
         pytest.param(("a", "b"), 10, ("train", "test"), "On val: there is no sample", id="no val"),
         pytest.param(
-            tuple("abcdefghij"), 2, ("train", "val", "test"), "On test: no sample of", id="class missing"
+            tuple(f"<i>{letter}" for letter in "abcdefghij"),
+            2,
+            ("train", "val", "test"),
+            "On test: no sample of",
+            id="class missing",
         ),
         pytest.param(("a",), 5, ("train", "val", "test"), "all samples are of one class", id="one class"),
         pytest.param(
@@ -284,7 +293,9 @@ def test_what_cannot_be_measured_is_absent_and_noted(
     bundles.make_view(tmp_path / "view", classes=classes, pictures_per_split=pictures, splits=splits)
     bundles.make_bundle(tmp_path / "model", tmp_path / "view", classes=classes)
     out = run(tmp_path)
-    assert note in (out / "report.html").read_text(encoding="utf-8")
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert note in page
+    assert "<i>" not in page
     text = (out / "metrics.json").read_text(encoding="utf-8")
     assert "NaN" not in text
     assert "null" not in text
