@@ -83,9 +83,7 @@ def _ranked(scored: Scored) -> dict[str, float]:
         if of_class.roc:
             found.setdefault("roc_auc", {})[of_class.label] = curves.roc_auc(of_class.roc)
     flat = {f"{name}/{label}": value for name, values in found.items() for label, value in values.items()}
-    means = {
-        f"{name}_macro": float(np.mean(list(values.values()))) for name, values in found.items() if values
-    }
+    means = {f"{name}_macro": float(np.mean(list(values.values()))) for name, values in found.items()}
     return means | flat
 
 
