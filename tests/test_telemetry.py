@@ -134,9 +134,7 @@ def test_library_asks_no_host_outside_once_telemetry_is_off(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("library", ["mlflow", "dvc", "albumentations", "huggingface_hub"])
-def test_the_guard_sees_a_library_that_phones_home(
-    library: str, tmp_path: Path, empty_store: Path
-) -> None:
+def test_the_guard_sees_a_library_that_phones_home(library: str, tmp_path: Path, empty_store: Path) -> None:
     put_store(empty_store, tmp_path)
     assert hosts_asked_for(USES[library], tmp_path, off=False) != set()
 

@@ -63,6 +63,8 @@ def is_recorded(wanted: Mapping[str, str | None]) -> bool:
 
 def _rows_of_database(database: Path) -> list[tuple[str, str, str | None]]:
     """Return (signature, status, digest) of every run of this project, the latest last."""
+    if not database.exists():
+        return []
     with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as connection:
         names = (place.SIGNATURE, place.PROJECTED, place.project())
         return connection.execute(_RUNS, names).fetchall()

@@ -3,10 +3,11 @@
 import fcntl
 import logging
 import os
+import sqlite3
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -51,6 +52,7 @@ def open_store() -> Store:
             _reach(uri)
             return _open(uri, artifacts=None)
         with _lock(database):
+            _try(database)
             return _open(uri, artifacts=(database.parent / "mlartifacts").as_uri())
 
 
@@ -63,7 +65,7 @@ def reported(uri: str) -> Iterator[None]:
     """
     try:
         yield
-    except (MlflowException, OSError) as error:
+    except (MlflowException, OSError, sqlite3.Error) as error:
         what = f"the MLflow store does not answer: {str(error).strip().splitlines()[0]}"
         raise StorageError(uri, what, _fix(uri)) from error
 
@@ -92,6 +94,12 @@ def _lock(database: Path) -> Iterator[None]:
     with database.with_name(f"{database.name}.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+def _try(database: Path) -> None:
+    """Begin to write, and leave it at that: MLflow would try a database that cannot be had for 100 s."""
+    with closing(sqlite3.connect(database, timeout=_REACH_S)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
 
 
 def _open(uri: str, *, artifacts: str | None) -> Store:

@@ -40,8 +40,8 @@ def test_refused_characters_are_written_out(name: str, expected: str) -> None:
 @example("/" * 200)
 def test_mlflow_takes_every_name(name: str) -> None:
     encoded = mlflow_name(name)
-    _validate_metric_name(encoded)
-    _validate_param_name(encoded)
+    _validate_metric_name(encoded)  # type: ignore[no-untyped-call]
+    _validate_param_name(encoded)  # type: ignore[no-untyped-call]
     assert len(encoded) <= 250
 
 
@@ -56,4 +56,4 @@ def test_no_two_names_are_given_the_same_one(name: str, other: str) -> None:
 
 def test_the_check_is_the_one_that_refuses_plain_names() -> None:
     with pytest.raises(Exception, match="Invalid value"):
-        _validate_metric_name("c++")
+        _validate_metric_name("c++")  # type: ignore[no-untyped-call]

@@ -1,0 +1,46 @@
+"""Where runs are kept, and under which name."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from cnnpipe.tracking import place
+
+
+def test_the_store_is_a_database_in_the_project(project_dir: Path) -> None:
+    assert place.tracking_uri() == f"sqlite:///{project_dir}/mlflow.db"
+    assert place.sqlite_file(place.tracking_uri()) == project_dir / "mlflow.db"
+
+
+def test_the_users_store_is_honoured(project_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:5000")
+    assert place.tracking_uri() == "http://127.0.0.1:5000"
+    assert place.sqlite_file(place.tracking_uri()) is None
+
+
+@pytest.mark.parametrize(
+    ("origin", "expected"),
+    [
+        ("https://example.org/team/shoes.git", "shoes"),
+        ("git@example.org:shoes.git", "shoes"),
+        ("ssh://git@example.org:22/team/shoes", "shoes"),
+        ("/srv/git/shoes/", "shoes"),
+        (None, "project"),
+    ],
+)
+def test_every_clone_has_the_same_name(origin: str | None, expected: str, project_dir: Path) -> None:
+    subprocess.run(["git", "init", "-q"], check=True)
+    if origin is not None:
+        subprocess.run(["git", "remote", "add", "origin", origin], check=True)
+    assert place.project() == expected
+
+
+def test_without_git_the_folder_names_the_project(project_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(project_dir))
+    assert place.project() == "project"
+
+
+def test_the_users_name_is_honoured(project_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_NAME", "boots")
+    assert place.project() == "boots"
