@@ -54,7 +54,7 @@ def build_augmentation(params: AugmentationParams, *, side_px: int, channels: in
         CnnpipeError: albumentationsx is installed.
     """
     refuse_albumentationsx()
-    pipeline = _compose([*_geometric(params, side_px), *_photometric(params, channels)])
+    pipeline = _compose([*_geometric(params, side_px), *_photometric(params)])
     return partial(_augment, pipeline=pipeline, channels=channels, fit=fit)
 
 
@@ -137,13 +137,12 @@ def _flips(horizontal: float, vertical: float) -> list[albumentations.BasicTrans
     return [flip(p=probability) for flip, probability in flips if probability > 0.0]
 
 
-def _photometric(params: AugmentationParams, channels: int) -> list[albumentations.BasicTransform]:
-    saturation = params.saturation if channels == 3 else 0.0
-    reaches = [(1.0 - reach, 1.0 + reach) for reach in (params.brightness, params.contrast, saturation)]
-    if all(low == high for low, high in reaches):
+def _photometric(params: AugmentationParams) -> list[albumentations.BasicTransform]:
+    reaches = (params.brightness, params.contrast, params.saturation)
+    if not any(reaches):
         return []
-    brightness, contrast, saturation_reach = reaches
+    brightness, contrast, saturation = ((1.0 - reach, 1.0 + reach) for reach in reaches)
     jitter = albumentations.ColorJitter(
-        brightness=brightness, contrast=contrast, saturation=saturation_reach, hue=(0.0, 0.0), p=1.0
+        brightness=brightness, contrast=contrast, saturation=saturation, hue=(0.0, 0.0), p=1.0
     )
     return [jitter]

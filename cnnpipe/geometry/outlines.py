@@ -77,9 +77,14 @@ def _boundary_steps(mask_HW: NDArray[np.bool_]) -> dict[_Corner, list[_Step]]:
 
 
 def _follow(steps: dict[_Corner, list[_Step]], start: _Corner) -> NDArray[np.int64]:
-    """Return the corners where one loop turns, and take its steps out of `steps`."""
+    """Return the corners where one loop turns, and take its steps out of `steps`.
+
+    An outer loop starts where it turns: its first corner is the top left one of the piece's first pixel. A
+    hole's loop may start in mid-run, or take in a piece that touches the hole's edge at that very corner: its
+    area stays negative.
+    """
     corner, step = start, steps[start][0]
-    turns, first, before = [], step, (0, 0)
+    turns, before = [], (0, 0)
     while True:
         if step != before:
             turns.append(corner)
@@ -87,10 +92,9 @@ def _follow(steps: dict[_Corner, list[_Step]], start: _Corner) -> NDArray[np.int
         corner, before = (corner[0] + step[0], corner[1] + step[1]), step
         right_turn = (-step[1], step[0])  # stays with the same piece where two touch at a corner
         choices = steps.get(corner)
-        if choices is None or (corner == start and right_turn == first):
-            break
+        if choices is None:
+            return np.array(turns, dtype=np.int64)
         step = right_turn if right_turn in choices else choices[0]
-    return np.array(turns[1:] if before == first else turns, dtype=np.int64)
 
 
 def _take(steps: dict[_Corner, list[_Step]], corner: _Corner, step: _Step) -> None:

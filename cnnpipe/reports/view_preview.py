@@ -31,12 +31,13 @@ def write_view_preview(path: Path, opened: OpenView, params: ClassifyViewParams)
         for label in classes[:_MAX_CLASSES]
     ]
     shown = "" if len(classes) <= _MAX_CLASSES else f" (the first {_MAX_CLASSES} are shown)"
+    num_samples = len(opened.samples)
     changes = ", ".join(f"{name} {value}" for name, value in params.copy_transform.model_dump().items())
     write_sheet(
         path,
         rows,
         caption=[
-            f"{len(classes)} classes{shown}, {len(opened.samples)} samples; copies in train: {params.copies}",
+            f"{len(classes)} classes{shown}, {num_samples} samples; copies per train sample: {params.copies}",
             f"Beside each original: what copy_transform makes of it ({changes})",
         ],
         columns=["original", *(f"variant {number}" for number in range(1, _VARIANTS + 1))] * _ORIGINALS,

@@ -84,6 +84,8 @@ def test_epoch_and_seed_decide_order_and_augmentation(opened: OpenView) -> None:
     loader = load(opened)
     first, second = in_one(batches_of_epoch(loader, 1)), in_one(batches_of_epoch(loader, 2))
     assert first != second
+    # not in their order only
+    assert not as_set(batches_of_epoch(loader, 1)) & as_set(batches_of_epoch(loader, 2))
     assert in_one(batches_of_epoch(loader, 1)) == first  # going back to an epoch gives it again
     assert in_one(batches_of_epoch(load(opened), 2)) == second  # and so does a fresh start at it
     assert in_one(batches_of_epoch(load(opened, seed=2), 1)) != first
@@ -117,6 +119,11 @@ def test_other_samples_do_not_change_a_samples_augmentation(tmp_path: Path) -> N
     assert len(every) == 12
     assert len(fewer) == 6
     assert fewer < every
+
+
+def test_a_samples_place_in_the_view_does_not_change_its_augmentation(opened: OpenView) -> None:
+    turned = msgspec.structs.replace(opened, samples=opened.samples[::-1])
+    assert as_set(batches_of_epoch(load(turned), 1)) == as_set(batches_of_epoch(load(opened), 1))
 
 
 def test_loading_draws_nothing_from_the_stream_of_dropout(opened: OpenView) -> None:

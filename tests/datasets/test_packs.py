@@ -1,6 +1,7 @@
 import hashlib
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from toy_views import make_view, noise
@@ -90,6 +91,7 @@ def test_samples_of_another_writing_are_found(tmp_path: Path) -> None:
         pytest.param(lambda pictures: pictures[:-1], id="one too few"),
         pytest.param(lambda pictures: [*pictures, pictures[0]], id="one too many"),
         pytest.param(lambda pictures: [noise(3, 3, 3, seed=0), *pictures[1:]], id="another size"),
+        pytest.param(lambda pictures: [pictures[0][:, ::-1].transpose(1, 0, 2), *pictures[1:]], id="turned"),
         pytest.param(lambda pictures: [pictures[0].astype(np.float32), *pictures[1:]], id="not uint8"),
     ],
 )
@@ -107,3 +109,18 @@ def test_pictures_must_be_those_of_the_plan(tmp_path: Path, wrong: object) -> No
     assert callable(wrong)
     with pytest.raises(ValueError, match=r"expected|zip"):
         write_view(tmp_path, plan, wrong(pictures))
+
+
+def test_a_plan_with_a_gap_between_pictures_is_refused(tmp_path: Path) -> None:
+    pictures = make_view(tmp_path)
+    opened = open_view(tmp_path)
+    moved = msgspec.structs.replace(opened.samples[1], offset=opened.samples[1].offset + 1)
+    plan = PackPlan(
+        source="pictures",
+        classes=opened.view.classes,
+        channels=3,
+        max_side_px=16,
+        samples=[opened.samples[0], moved],
+    )
+    with pytest.raises(ValueError, match="expected"):
+        write_view(tmp_path, plan, pictures[:2])

@@ -194,10 +194,12 @@ def test_same_inputs_same_bytes_and_the_seed_changes_copies_only(tmp_path: Path)
 
 
 def test_more_pictures_do_not_change_the_copies_of_others(tmp_path: Path) -> None:
-    few = made(tmp_path / "few", PROJECT, copies=1)
-    extra = Drawn("train", [("ant", (0, 0, 20, 20))])
-    many = made(tmp_path / "many", [*PROJECT, extra], copies=1)
-    assert (few.pixels == many.pixels[: len(few.pixels)]).all()
+    fewer_objects = [PROJECT[0]._replace(objects=PROJECT[0].objects[:1]), *PROJECT[1:]]
+    many, few = made(tmp_path / "many", copies=1), made(tmp_path / "few", fewer_objects, copies=1)
+    position = {sample.sample_id: number for number, sample in enumerate(many.samples)}
+    assert len(few.samples) == len(many.samples) - 2
+    for number, sample in enumerate(few.samples):
+        assert (picture_at(few, number) == picture_at(many, position[sample.sample_id])).all()
 
 
 def test_a_class_without_train_is_left_out_and_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -207,6 +209,11 @@ def test_a_class_without_train_is_left_out_and_told(tmp_path: Path, caplog: pyte
     assert len(opened.samples) == 16
     assert report_of(tmp_path).lost == {"class not in train": {"wasp": {"test": 1, "val": 1}}}
     assert "wasp" in caplog.text
+
+
+def test_a_crop_of_just_the_smallest_side_is_kept(tmp_path: Path) -> None:
+    pictures = [*PROJECT, Drawn("train", [("ant", (0, 0, 8, 30)), ("ant", (0, 0, 7, 30))])]
+    assert [sample.sample_id for sample in made(tmp_path, pictures).samples][16:] == ["photos/8.png#0"]
 
 
 def test_a_class_whose_train_samples_are_too_small_is_left_out(tmp_path: Path) -> None:
