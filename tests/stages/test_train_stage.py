@@ -218,8 +218,6 @@ def test_a_view_smaller_than_the_input_is_told(run: RecordedRun, caplog: pytest.
     assert "input.side_px is 40, but the view was made with max_side_px 32" in caplog.text
 
 
-# mlflow 3.17 asks SQLAlchemy 2.1 for what it calls deprecated
-@pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy:sqlalchemy.exc.SADeprecationWarning")
 def test_the_run_in_mlflow_holds_every_epoch_and_is_finished(project_dir: Path) -> None:
     make_view(VIEW, pictures_per_split=12)
     files.write_json(paths.CODE, {"train": {"modules": "ab", "packages": {}}})
