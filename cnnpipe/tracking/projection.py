@@ -19,10 +19,10 @@ from cnnpipe.tracking.runs import (
     close_abandoned,
     create_run,
     find_runs,
+    former_run,
     log_metrics,
     logged_steps,
     to_metrics,
-    unfinished_run,
 )
 from cnnpipe.tracking.store import Store, open_store, reported
 from cnnpipe.training.records import HISTORY_FILE, RUN_FILE, Epoch, RunRecord
@@ -95,12 +95,12 @@ def _finished(store: Store, signature: str) -> str | None:
 
 def _rebuild(store: Store, record: RunRecord, history: list[Epoch]) -> str:
     """Finish the run that the training could not, or make one; return its id."""
-    unfinished = unfinished_run(store, record.signature)
-    if unfinished is None:
+    former = former_run(store, record.signature)
+    if former is None:
         known = {field: getattr(record, field) for field in Training.__struct_fields__}
         run_id = create_run(store, Training(**known), {**processes.own_tags(), ORIGIN: "restored"})
     else:
-        run_id = unfinished.info.run_id
+        run_id = former.info.run_id
     there = logged_steps(store, run_id)
     rows = [row for row in history if int(row["step"]) not in there]
     log_metrics(store, run_id, [metric for row in rows for metric in to_metrics(row, int(row["step"]))])
@@ -124,5 +124,5 @@ def _add_results(store: Store, run_id: str, *, model_dir: Path, results_dir: Pat
 
 
 def _result_name(name: str) -> str:
-    """Return a result's name on the run: `val/…` is the curve there, the best epoch's value `best/val/…`."""
-    return f"best/{name}" if name.startswith("val/") else name
+    """Return the name on the run: `val/…` is the curve there, `val_best/…` the value of the kept epoch."""
+    return f"val_best/{name.removeprefix('val/')}" if name.startswith("val/") else name

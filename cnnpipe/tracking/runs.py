@@ -125,8 +125,10 @@ class ActiveRun:
 def start_run(training: Training, *, device: str) -> ActiveRun:
     """Open the run of a training, in MLflow beside the files, and close those that a dead process left.
 
-    An unfinished run of the same signature whose process is gone is resumed under its own id; every other
-    RUNNING run of this project whose process is gone ends as KILLED.
+    A training has one run: that of the same signature is taken up again under its own id, however it ended,
+    for the same signature gives the same numbers. So a training that DVC runs again because it was killed
+    before it could note the end leaves no second run. Every other RUNNING run of this project whose process
+    is gone ends as KILLED.
 
     Args:
         training: what is about to be trained.
@@ -137,14 +139,14 @@ def start_run(training: Training, *, device: str) -> ActiveRun:
     """
     store = open_store()
     with reported(store.uri):
-        unfinished = unfinished_run(store, training.signature)
-        close_abandoned(store, keep=unfinished)
-        if unfinished is None:
+        former = former_run(store, training.signature)
+        close_abandoned(store, keep=former)
+        if former is None:
             run_id = create_run(
                 store, training, {**processes.own_tags(), ORIGIN: "trained", "cnnpipe.device": device}
             )
             return ActiveRun(store, run_id)
-        run_id = unfinished.info.run_id
+        run_id = former.info.run_id
         store.client.update_run(run_id, "RUNNING")
         tags = {**processes.own_tags(), **git_tags(), ORIGIN: "trained", "cnnpipe.device": device}
         store.client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
@@ -186,11 +188,11 @@ def close_abandoned(store: Store, *, keep: Run | None = None) -> None:
             store.client.set_terminated(run.info.run_id, "KILLED")
 
 
-def unfinished_run(store: Store, signature: str) -> Run | None:
-    """Return the latest run of a training that failed, was stopped, or was left behind by a dead process."""
-    runs = find_runs(store, f"tags.`{SIGNATURE}` = '{signature}' and attributes.status != 'FINISHED'")
-    left = (run for run in runs if run.info.status != "RUNNING" or processes.is_gone(run.data.tags))
-    return next(left, None)
+def former_run(store: Store, signature: str) -> Run | None:
+    """Return the latest run of a training that no process feeds now: ended, or left behind by a dead one."""
+    runs = find_runs(store, f"tags.`{SIGNATURE}` = '{signature}'")
+    ended = (run for run in runs if run.info.status != "RUNNING" or processes.is_gone(run.data.tags))
+    return next(ended, None)
 
 
 def logged_steps(store: Store, run_id: str) -> frozenset[int]:

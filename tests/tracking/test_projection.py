@@ -56,7 +56,7 @@ def test_a_run_is_rebuilt_from_files(trained: RunRecord) -> None:
         assert history_of(run_id, name) == [(int(row["step"]), row[name]) for row in rows]
     assert run.data.metrics["test/accuracy"] == 0.75
     assert run.data.metrics["test/f1/c:plus sign::plus sign:"] == 0.5
-    assert run.data.metrics["best/val/accuracy"] == 0.5
+    assert run.data.metrics["val_best/accuracy"] == 0.5
     assert "test/x" not in run.data.metrics
     artifacts = {artifact.path for artifact in open_store().client.list_artifacts(run_id)}
     assert {"metrics.json", "report.html", "plots"} <= artifacts
@@ -163,6 +163,8 @@ def test_a_run_left_running_is_nothing_settled(trained: RunRecord) -> None:
     wanted = {trained.signature: results_digest(MODEL, RESULTS)}
     assert not is_recorded(wanted)
     run.finish("FAILED")
+    assert not is_recorded(wanted)
+    assert projection.ensure_run(MODEL, RESULTS) == run.run_id
     assert is_recorded(wanted)
 
 

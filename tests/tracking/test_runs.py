@@ -194,13 +194,15 @@ def test_a_stopped_training_goes_on_in_its_own_run(ending: BaseException, projec
     assert recorded(run.run_id).info.status == "FINISHED"
 
 
-def test_a_finished_training_that_is_run_again_gets_a_new_run(project_with_store: Path) -> None:
-    run_ids = []
+def test_a_finished_training_that_is_run_again_keeps_its_one_run(project_with_store: Path) -> None:
+    runs = []
     for _ in range(2):
         with start_run(a_training(), device="cpu") as run:
             log_all(run)
-        run_ids.append(run.run_id)
-    assert run_ids[0] != run_ids[1]
+        runs.append(recorded(run.run_id))
+    assert runs[0].info.run_id == runs[1].info.run_id
+    assert runs[1].info.status == "FINISHED"
+    assert runs[0].data.metrics == runs[1].data.metrics
 
 
 def test_a_foreign_run_id_in_the_environment_changes_nothing(
