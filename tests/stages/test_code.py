@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 # Imported by stages, and without a say in their numbers: they move, record, check, draw or print.
 _NEUTRAL_PACKAGES = {
-    *("cnnpipe", "jinja2", "matplotlib", "mlflow", "msgspec", "psutil"),
+    *("cnnpipe", "jinja2", "markupsafe", "matplotlib", "mlflow", "msgspec", "psutil"),
     *("pydantic", "pydantic_core", "ruamel", "safetensors"),
 }
 
