@@ -11,7 +11,7 @@ from bundles import make_view
 from toy_pictures import toy_params
 
 from cnnpipe import files, paths
-from cnnpipe.datasets.classification import batches_of_epoch
+from cnnpipe.datasets.classification import batches_of_epoch, training_loader
 from cnnpipe.datasets.normalisation import channel_statistics
 from cnnpipe.datasets.packs import open_view
 from cnnpipe.datasets.records import SAMPLES_FILE, VIEW_FILE, Sample, View
@@ -95,6 +95,30 @@ def test_every_output_is_there_and_agrees(run: RecordedRun) -> None:
     assert run.timed == [True, True]
     assert run.ended == "FINISHED epochs"
     assert list((paths.state_dir() / "checkpoints").iterdir()) == []
+
+
+def test_the_bundle_holds_the_best_weights_and_last_the_last(run: RecordedRun) -> None:
+    optimiser = {"name": "adam", "learning_rate": 0.02, "weight_decay": 0.0}
+    record = train(recipe(epochs=6, optimiser=optimiser))
+    assert record.best_epoch < 6
+    last = hashes()["last.safetensors"]
+    assert hashes()[WEIGHTS_FILE] != last
+    train(recipe(epochs=6, optimiser=optimiser, watch="loss", early_stopping=None))
+    assert hashes()["last.safetensors"] == last
+
+
+def test_the_order_of_train_and_its_augmentation_are_of_the_experiments_seed(
+    run: RecordedRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seeds: list[int] = []
+
+    def spy(*arguments: Any, seed: int, **others: Any) -> Any:
+        seeds.append(seed)
+        return training_loader(*arguments, seed=seed, **others)
+
+    monkeypatch.setattr(stage, "training_loader", spy)
+    train(recipe(seed=17))
+    assert seeds == [17]
 
 
 def test_the_same_again_gives_the_same_bytes_whatever_the_workers(run: RecordedRun) -> None:
