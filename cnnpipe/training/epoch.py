@@ -50,9 +50,9 @@ def train_one_epoch(learner: Learner, batches: Batches, *, first_step: int) -> t
     losses, sizes = [], []
     for step, (pictures_BCHW, targets_B) in enumerate(batches, start=first_step):
         set_learning_rate(learner.optimiser, learner.learning_rate(step))
+        learner.optimiser.zero_grad()  # before the forward pass, which can then use the gradients' memory
         logits_BK = learner.network(to_network(pictures_BCHW, learner.normalise, device=device))
         loss = learner.loss(logits_BK, targets_B.to(device, non_blocking=True))
-        learner.optimiser.zero_grad()
         learner.accelerator.backward(loss)
         learner.optimiser.step()
         # read at the end of the epoch: asking a GPU for a number every step would make it wait
