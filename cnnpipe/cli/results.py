@@ -64,6 +64,6 @@ def _where(experiments: list[ComparedExperiment]) -> str:
             f"the data:     {paths.VALIDATED / 'report.html'}",
             "each report:",
             *reports,
-            "MLflow UI:    make ui, then http://127.0.0.1:5000",
+            "MLflow UI:    make ui",
         ]
     )
