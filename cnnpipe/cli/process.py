@@ -5,6 +5,7 @@ stage holds a lock, watches the process that started it, and leaves its exit cod
 """
 
 import fcntl
+import multiprocessing
 import os
 import signal
 import threading
@@ -103,6 +104,8 @@ def _watch(pids: list[int], parent: int) -> None:
         time.sleep(_POLL_S)
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(_GRACE_S)
+    for child in multiprocessing.active_children():  # loader workers would notice only after seconds
+        child.kill()
     os._exit(128 + signal.SIGTERM)
 
 

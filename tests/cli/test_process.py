@@ -21,12 +21,22 @@ with stage_process("train@x"):
     print("running", flush=True)
     time.sleep(60)
 """
+# busy where no signal reaches it, with a loader worker of its own
+_DEAF = """
+import multiprocessing, signal, sys, time
+from cnnpipe.cli.process import stage_process
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+with stage_process("train@x"):
+    worker = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,), daemon=True)
+    worker.start()
+    print(worker.pid, flush=True)
+    time.sleep(60)
+"""
 # a stand-in for dvc: starts the stage as its child, tells its pid, and waits
 _PARENT = """
 import subprocess, sys, time
 child = subprocess.Popen([sys.executable, "-c", sys.argv[1]], stdout=subprocess.PIPE, text=True)
-child.stdout.readline()
-print(child.pid, flush=True)
+print(child.pid, child.stdout.readline(), flush=True)
 time.sleep(60)
 """
 
@@ -81,11 +91,22 @@ def test_stage_ends_with_dvc(kill: signal.Signals) -> None:
     environment = {**os.environ, "DVC_STAGE": "train@x"}
     with _started(_PARENT, _SLEEPER, environment=environment) as parent:
         assert parent.stdout is not None
-        stage = int(parent.stdout.readline())
+        stage = int(parent.stdout.readline().split()[0])
         assert _is_running(stage)
         parent.send_signal(kill)
         parent.wait()
         assert _within(2.5, lambda: not _is_running(stage))
+
+
+def test_deaf_stage_ends_with_dvc_and_takes_its_workers_along() -> None:
+    with _started(_PARENT, _DEAF, environment={**os.environ, "DVC_STAGE": "train@x"}) as parent:
+        assert parent.stdout is not None
+        stage, worker = map(int, parent.stdout.readline().split())
+        assert _is_running(stage)
+        assert _is_running(worker)
+        parent.kill()
+        parent.wait()
+        assert _within(2.5, lambda: not _is_running(stage) and not _is_running(worker))
 
 
 def test_stage_ends_with_the_process_it_is_told_to_watch() -> None:
@@ -103,7 +124,7 @@ def test_command_typed_by_hand_outlives_its_shell() -> None:
     environment = {name: value for name, value in os.environ.items() if name != "DVC_STAGE"}
     with _started(_PARENT, _SLEEPER, environment=environment) as parent:
         assert parent.stdout is not None
-        stage = int(parent.stdout.readline())
+        stage = int(parent.stdout.readline().split()[0])
         parent.kill()
         parent.wait()
         assert not _within(1.0, lambda: not _is_running(stage))
