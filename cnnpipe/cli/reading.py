@@ -10,7 +10,7 @@ import typer
 from cnnpipe import files, paths
 from cnnpipe.cli.process import StageEnd, end_file
 
-_ALWAYS_RUN: Final = ("code", "record")
+_ALWAYS_RUN: Final = "code"
 
 
 def add_to(app: typer.Typer) -> None:
@@ -30,7 +30,7 @@ def repro(context: typer.Context) -> None:
     started = time.time()
     run_graph(context.args)
     lock()
-    ran = [end for end in _stage_ends() if end.ended_at >= started and end.stage not in _ALWAYS_RUN]
+    ran = [end for end in _stage_ends() if end.ended_at >= started and end.stage != _ALWAYS_RUN]
     if ran:
         typer.echo(f"ran {len(ran)} stages in {time.time() - started:.0f} s", err=True)
     else:

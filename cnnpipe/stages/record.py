@@ -1,6 +1,7 @@
 """Stage `record`: every experiment has its run in MLflow, found or rebuilt from its files.
 
-Always runs, as a store can be emptied at any time; so it loads nothing heavy to see that nothing is to do.
+A store can be emptied at any time: stage `code` looks at it and takes record.json away when a run is missing,
+so that DVC runs this stage again.
 """
 
 from collections import Counter
@@ -34,17 +35,10 @@ def record(models: Path, results: Path, out: Path, *, ensure_runs: EnsureRuns) -
     """
     folders = {path.parent.name: path.parent for path in sorted(models.glob(f"*/{RUN_FILE}"))}
     records = {name: files.read_json(folder / RUN_FILE, RunRecord) for name, folder in folders.items()}
-    wanted = {run.signature: _digest(folders[name], results / name) for name, run in records.items()}
-    if quick.is_recorded(wanted):
+    if quick.is_recorded(quick.wanted_runs(models, results)):
         counts = Counter({"up to date": len(records)})
     else:
         run_ids = ensure_runs((folder, results / name) for name, folder in folders.items())
         counts = Counter({"recorded": len(run_ids)})
     files.write_json(out, {name: run.signature for name, run in records.items()})
     return counts
-
-
-def _digest(model_dir: Path, results_dir: Path) -> str | None:
-    if not (results_dir / quick.METRICS_FILE).exists():
-        return None
-    return quick.results_digest(model_dir, results_dir)

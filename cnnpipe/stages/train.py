@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from torch import nn
@@ -169,8 +169,7 @@ def _code_digest(path: Path) -> str:
     """Return the digest of what code.json says of this stage."""
     if not path.exists():
         raise DataError(str(path), "file not found", "run `cnnpipe code`")
-    entry: Any = files.read_json(path, dict[str, Any]).get("train")
-    return hashlib.sha256(msgspec.json.encode(entry, order="sorted")).hexdigest()
+    return hashlib.sha256(files.read_json(path, dict[str, str])["train"].encode()).hexdigest()
 
 
 def _data(job: _Job) -> FitData:

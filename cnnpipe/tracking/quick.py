@@ -17,6 +17,7 @@ from typing import Any, Final
 from cnnpipe import files
 from cnnpipe.models.bundle import MODEL_FILE
 from cnnpipe.tracking import place
+from cnnpipe.training.records import RUN_FILE, RunRecord
 
 METRICS_FILE: Final = "metrics.json"  # of results/<experiment>
 _ANSWER_S: Final = 5.0
@@ -40,6 +41,19 @@ def results_digest(model_dir: Path, results_dir: Path) -> str:
     return digest.hexdigest()
 
 
+def wanted_runs(models: Path, results: Path) -> dict[str, str | None]:
+    """Return what the store should hold of the experiments below `models`, in the form of `is_recorded`.
+
+    Raises:
+        DataError: a run.json is broken.
+    """
+    folders = [path.parent for path in sorted(models.glob(f"*/{RUN_FILE}"))]
+    return {
+        files.read_json(folder / RUN_FILE, RunRecord).signature: _digest(folder, results / folder.name)
+        for folder in folders
+    }
+
+
 def is_recorded(wanted: Mapping[str, str | None]) -> bool:
     """Whether each training has a finished run that holds its results, and no run is left RUNNING.
 
@@ -59,6 +73,10 @@ def is_recorded(wanted: Mapping[str, str | None]) -> bool:
         signature in latest and (digest is None or latest[signature] == digest)
         for signature, digest in wanted.items()
     )
+
+
+def _digest(model_dir: Path, results_dir: Path) -> str | None:
+    return results_digest(model_dir, results_dir) if (results_dir / METRICS_FILE).exists() else None
 
 
 def _rows_of_database(database: Path) -> list[tuple[str, str, str | None]]:

@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import grimp
@@ -11,6 +12,7 @@ from cnnpipe import files
 from cnnpipe.errors import ParamsError
 from cnnpipe.stages import code as stage
 from cnnpipe.stages.code import NUMERIC_PACKAGES, STAGES, code, code_closure, stage_digest
+from cnnpipe.tracking import quick
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -63,18 +65,31 @@ def test_edit_of_an_imported_module_changes_the_digest(
     copied = tmp_path / "cnnpipe"
     shutil.copytree(ROOT / "cnnpipe", copied, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(stage, "_PACKAGE_DIR", copied)
-    before = {name: stage_digest(name)["modules"] for name in STAGES}
+    monkeypatch.setattr(stage, "_module_path", stage._module_path.__wrapped__)  # without its memory
+    monkeypatch.setattr(stage, "_imports", stage._imports.__wrapped__)
+    before = {name: stage_digest(name) for name in STAGES}
     with (copied / "stages" / "split.py").open("a", encoding="utf-8") as file:
         file.write("\n_EXTRA = 1\n")
     with (copied / "sample_bank" / "items.npz").open("ab") as file:
         file.write(b"x")
-    after = {name: stage_digest(name)["modules"] for name in STAGES}
+    after = {name: stage_digest(name) for name in STAGES}
     assert {name for name in STAGES if before[name] != after[name]} == {"split", "sample"}
 
 
 def test_version_of_a_numeric_package_is_in_the_digest() -> None:
-    assert stage_digest("train")["packages"]["torch"].partition("+")[1] == ""
-    assert "torch" not in stage_digest("split")["packages"]
+    installed = metadata.version("torch").partition("+")[0]
+    assert f"torch {installed}" in stage_digest("train")
+    assert "torch" not in stage_digest("split")
+
+
+@pytest.mark.parametrize("is_recorded", [True, False])
+def test_record_is_asked_for_where_a_run_is_missing(
+    is_recorded: bool, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quick, "is_recorded", lambda _wanted: is_recorded)
+    files.write_text(project / "record.json", "{}")
+    code(project / "params.yaml", project / "code.json")
+    assert (project / "record.json").exists() == is_recorded
 
 
 def test_unchanged_code_leaves_the_file_untouched(project: Path) -> None:

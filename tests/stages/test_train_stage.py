@@ -57,7 +57,7 @@ class RecordedRun:
 def run(project_dir: Path, monkeypatch: pytest.MonkeyPatch) -> RecordedRun:
     """Return the run that the stage will feed, in a project with a view of its own."""
     make_view(VIEW, pictures_per_split=12)
-    files.write_json(paths.CODE, {"train": {"modules": "ab", "packages": {"torch": "2"}}})
+    files.write_json(paths.CODE, {"train": "ab torch 2"})
     recorded = RecordedRun()
     monkeypatch.setattr(stage, "start_run", lambda _training, device: recorded)
     monkeypatch.setattr(stage, "ensure_run_if_reachable", lambda _model, _results: None)
@@ -233,7 +233,7 @@ def test_code_json_is_needed(run: RecordedRun) -> None:
 
 def test_a_change_of_code_makes_it_another_training(run: RecordedRun) -> None:
     first = train()
-    files.write_json(paths.CODE, {"train": {"modules": "cd", "packages": {}}, "evaluate": {}})
+    files.write_json(paths.CODE, {"train": "cd", "evaluate": ""})
     assert train().signature != first.signature
 
 
@@ -244,7 +244,7 @@ def test_a_view_smaller_than_the_input_is_told(run: RecordedRun, caplog: pytest.
 
 def test_the_run_in_mlflow_holds_every_epoch_and_is_finished(project_dir: Path) -> None:
     make_view(VIEW, pictures_per_split=12)
-    files.write_json(paths.CODE, {"train": {"modules": "ab", "packages": {}}})
+    files.write_json(paths.CODE, {"train": "ab"})
     record = train()
     store = open_store()
     signature = f"tags.`cnnpipe.signature` = '{record.signature}'"
