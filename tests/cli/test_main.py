@@ -94,7 +94,8 @@ def test_signal_ends_a_stage_with_its_code(project: Path, kill: signal.Signals, 
     params = project / "params.yaml"
     slow = params.read_text(encoding="utf-8").replace("num_scenes: 360", "num_scenes: 20000")
     params.write_text(slow, encoding="utf-8")
-    command = [sys.executable, "-m", "cnnpipe", "sample"]
+    # where the tests run in the background of a script, Ctrl-C is ignored, and children inherit that
+    command = ["env", "--default-signal=INT", sys.executable, "-m", "cnnpipe", "sample"]
     with subprocess.Popen(command, cwd=project, stderr=subprocess.PIPE, text=True) as stage:
         deadline = time.monotonic() + 60
         while not (project / "data/raw.part").exists() and time.monotonic() < deadline:
