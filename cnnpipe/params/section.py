@@ -12,4 +12,5 @@ Count = Annotated[int, Field(ge=1)]
 class Params(BaseModel):
     """A section of params.yaml. It has no defaults: DVC versions only what is written."""
 
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+    # deferred: only the model that is asked for is built, not each one on its way
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", defer_build=True)
