@@ -28,7 +28,7 @@ format: venv ## Format the code, and repair what the linter can
 	$(bin)/ruff format
 
 ui: venv ## Serve MLflow's pages on http://127.0.0.1:5000, or on PORT=…
-	@$(bin)/python -m cnnpipe.tracking.ui $(PORT)
+	@$(bin)/cnnpipe ui $(if $(PORT),--port $(PORT))
 
 lock: ## Write requirements.lock anew; UPGRADE="dvc typer" or UPGRADE=all lets versions move
 	@python=$$(tools/find_python.sh) && "$$python" -m tools.lock $(UPGRADE)

@@ -23,8 +23,9 @@ from torch.utils.data import DataLoader
 from torchvision import datasets, transforms  # type: ignore[import-untyped]  # it carries no types
 
 from cnnpipe import files, telemetry
-from cnnpipe.datasets.classification import batches_of_epoch, training_loader
+from cnnpipe.datasets.classification import training_loader
 from cnnpipe.datasets.crops import packed_size
+from cnnpipe.datasets.loading import batches_of_epoch
 from cnnpipe.datasets.normalisation import normalise
 from cnnpipe.datasets.packs import PackPlan, open_view, write_view
 from cnnpipe.datasets.records import Sample
@@ -113,7 +114,13 @@ def write_pack(jpegs: Path, folder: Path, max_side_px: int) -> None:
         for number, path in enumerate(paths)
     ]
     plan = PackPlan(
-        source="pictures", classes=list(CLASSES), channels=3, max_side_px=max_side_px, samples=samples
+        task="classify",
+        label_attribute="folder",
+        source="pictures",
+        classes=list(CLASSES),
+        channels=3,
+        max_side_px=max_side_px,
+        samples=samples,
     )
     folder.mkdir()
     whole = (read_picture(path, channels=3, max_pixels=640 * 480) for path in paths)

@@ -35,9 +35,9 @@ from cnnpipe.models.networks import build_network  # noqa: E402
 from cnnpipe.models.shape import NetworkShape  # noqa: E402
 from cnnpipe.params.experiment import AdamParams, ScheduleParams  # noqa: E402
 from cnnpipe.tracking.runs import ActiveRun, Training, start_run  # noqa: E402
+from cnnpipe.training.classification import classification_objective  # noqa: E402
 from cnnpipe.training.devices import make_accelerator  # noqa: E402
 from cnnpipe.training.epoch import Learner, train_one_epoch  # noqa: E402
-from cnnpipe.training.losses import cross_entropy  # noqa: E402
 from cnnpipe.training.optimisers import make_optimiser  # noqa: E402
 from cnnpipe.training.schedules import Course, rate_factor  # noqa: E402
 
@@ -124,17 +124,19 @@ def our_epoch(case: Case, batches: Batches, run: ActiveRun) -> Callable[[int], N
         accelerator=accelerator,
         network=network,
         optimiser=optimiser,
-        normalise=HALF,
-        loss=partial(cross_entropy, label_smoothing=0.0),
+        objective=classification_objective(HALF, label_smoothing=0.0),
         learning_rate=lambda step: ADAM.learning_rate * rate_factor(step, course),
+        transfer=None,
     )
 
     def epoch(number: int) -> None:
         first_step = number * len(batches)
-        loss, num_steps = train_one_epoch(learner, batches, first_step=first_step)
-        log.info("%s epoch %d  loss %.4f", case.network, number, loss)
+        found, num_steps = train_one_epoch(learner, batches, first_step=first_step)
+        log.info("%s epoch %d  loss %.4f", case.network, number, found["loss"])
         step = first_step + num_steps
-        run.log_epoch({"epoch": number, "train/loss": loss, "lr/network": ADAM.learning_rate}, step=step)
+        run.log_epoch(
+            {"epoch": number, "train/loss": found["loss"], "lr/network": ADAM.learning_rate}, step=step
+        )
 
     return epoch
 

@@ -32,6 +32,7 @@ FINDING_CODES: Final[Mapping[str, tuple[Severity, Unit]]] = MappingProxyType(
         "picture-merged": ("info", "picture"),  # annotated in several entries
         "picture-size": ("warning", "picture"),  # not the number of bytes that VIA noted
         "picture-duplicate": ("info", "picture"),  # another file with the same bytes
+        "picture-unchecked": ("info", "picture"),  # its boxes are a network's, and no person checked them
         "picture-empty": ("info", "picture"),  # no region: no object, or not yet annotated
         "image-label-missing": ("warning", "picture"),
         "region-unreadable": ("error", "region"),

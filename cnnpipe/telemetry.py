@@ -10,7 +10,7 @@ from typing import Final
 
 # Each name stands in the source of its library (dvc 3.67, prefect 3.8, mlflow 3.17, albumentations 2.0,
 # huggingface_hub 2.4).
-_ENVIRONMENT: Final[Mapping[str, str]] = MappingProxyType(
+OFF: Final[Mapping[str, str]] = MappingProxyType(
     {
         # mlflow accepts no other word than "true" here, the others do not mind
         "DO_NOT_TRACK": "true",
@@ -33,5 +33,5 @@ def turn_off() -> None:
 
     DVC's search for updates has no variable: `check_update = false` in .dvc/config turns it off.
     """
-    for name, value in _ENVIRONMENT.items():
+    for name, value in OFF.items():
         os.environ.setdefault(name, value)

@@ -40,6 +40,9 @@ LIGHT_MODULES = (
     "cnnpipe.stages.validate",
     "cnnpipe.stages.split",
     "cnnpipe.stages.record",
+    "cnnpipe.projects.doctor",
+    "cnnpipe.projects.init",
+    "cnnpipe.projects.update",
 )
 # a command loads only its own libraries, so the commands import inside functions; so does one stage, which
 # is part of every `dvc repro` and seldom has anything to do (see there)

@@ -7,7 +7,8 @@ from torch import Tensor, nn
 
 from cnnpipe.models.networks import build_network
 from cnnpipe.models.shape import NetworkShape
-from cnnpipe.params.experiment import ExperimentParams
+from cnnpipe.params.experiment import ClassifyParams
+from cnnpipe.training.classification import Batch, classification_objective
 from cnnpipe.training.fit import FitData
 
 BATCH_SIZE = 16
@@ -15,7 +16,7 @@ NUM_TRAIN = 48
 STEPS_PER_EPOCH = 3
 
 
-def toy_params(**changes: object) -> ExperimentParams:
+def toy_params(**changes: object) -> ClassifyParams:
     """Return a recipe for LeNet-5 on 16 px, grey; `changes` replace its keys."""
     augmentation = {"crop_scale": 1.0, "translate_fraction": 0.0}
     augmentation |= dict.fromkeys(("flip_horizontal", "flip_vertical"), 0.0)
@@ -35,8 +36,9 @@ def toy_params(**changes: object) -> ExperimentParams:
         "schedule": {"name": "cosine", "warmup_epochs": 1.0},
         "watch": "accuracy",
         "early_stopping": None,
+        "transfer": None,
     }
-    return ExperimentParams.model_validate(recipe | changes)
+    return ClassifyParams.model_validate(recipe | changes)
 
 
 def toy_network(*, seed: int = 3, dropout: float = 0.2) -> nn.Module:
@@ -45,10 +47,13 @@ def toy_network(*, seed: int = 3, dropout: float = 0.2) -> nn.Module:
     return build_network("lenet", shape, weights="none", seed=seed)
 
 
-def toy_data() -> FitData:
+def toy_data() -> FitData[Batch]:
     """Return the data of a training; the order of train depends on the epoch alone."""
     return FitData(
-        train=toy_epoch, steps_per_epoch=STEPS_PER_EPOCH, val=[toy_pictures(24, seed=99)], normalise=half
+        train=toy_epoch,
+        steps_per_epoch=STEPS_PER_EPOCH,
+        val=[toy_pictures(24, seed=99)],
+        objective=classification_objective(half, label_smoothing=0.0),
     )
 
 

@@ -5,15 +5,16 @@ Pictures are HWC uint8, RGB or one channel. Training, evaluation and prediction 
 
 from collections.abc import Callable
 from functools import partial
-from typing import Final, Literal
+from typing import Final
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from cnnpipe.geometry.placement import Fit, place
+
 Picture = NDArray[np.uint8]  # (H, W, C)
 Preprocess = Callable[[Picture], Picture]
-Fit = Literal["letterbox", "stretch"]
 
 FILL: Final = 128  # grey value around a letterboxed or shifted picture: the middle, near 0 once normalised
 
@@ -33,15 +34,12 @@ def to_channels(picture: Picture, channels: int) -> Picture:
 
 def fit_square(picture: Picture, *, side_px: int, fit: Fit) -> Picture:
     """Return the picture as a square: letterboxed on grey, in its proportions, or stretched."""
-    height, width = picture.shape[:2]
-    if fit == "stretch":
-        return resize(picture, width=side_px, height=side_px)
-    scale = side_px / max(height, width)
-    small = resize(picture, width=max(1, round(width * scale)), height=max(1, round(height * scale)))
+    placed = place(picture.shape[1], picture.shape[0], side_px=side_px, fit=fit)
+    small = resize(picture, width=placed.placed_width, height=placed.placed_height)
     below, right = side_px - small.shape[0], side_px - small.shape[1]
     if not below and not right:
         return small
-    margins = (below // 2, below - below // 2, right // 2, right - right // 2)
+    margins = (placed.top, below - placed.top, placed.left, right - placed.left)
     border = cv2.BORDER_CONSTANT
     return _with_channels(cv2.copyMakeBorder(small, *margins, border, value=(FILL, FILL, FILL)))
 

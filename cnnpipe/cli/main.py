@@ -10,7 +10,7 @@ from typing import Final
 
 import typer
 
-from cnnpipe.cli import reading, stages
+from cnnpipe.cli import doctor, predict, projects, reading, stages
 from cnnpipe.errors import CnnpipeError, StorageError
 
 _TERMINATED: Final = 128 + signal.SIGTERM
@@ -25,6 +25,9 @@ app = typer.Typer(
 )
 stages.add_to(app)
 reading.add_to(app)
+projects.add_to(app)
+predict.add_to(app)
+doctor.add_to(app)
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -16,7 +16,7 @@ _ALWAYS_RUN: Final = "code"
 def add_to(app: typer.Typer) -> None:
     """Register the commands."""
     app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(repro)
-    for command in (lock, results):
+    for command in (lock, results, ui):
         app.command()(command)
 
 
@@ -61,6 +61,13 @@ def results(
         typer.echo(msgspec.json.encode(comparison).decode())
     else:
         print_table(comparison, {end.stage: end.seconds for end in _stage_ends()})
+
+
+def ui(port: Annotated[int, typer.Option(help="Of the page, on 127.0.0.1.")] = 5000) -> None:
+    """Serve MLflow's pages of this project on this machine alone."""
+    from cnnpipe.tracking.ui import serve
+
+    serve(port)
 
 
 def _stage_ends() -> list[StageEnd]:

@@ -25,7 +25,7 @@ def print_table(comparison: Comparison, seconds: Mapping[str, float]) -> None:
 
 
 def _table(experiments: list[ComparedExperiment], seconds: Mapping[str, float]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold")  # fits 80 columns with the demo
     for heading in ("experiment", "task", "network", "metric"):
         table.add_column(heading, overflow="fold")
     for heading in ("val", "test", "test interval", "train s"):
@@ -64,6 +64,6 @@ def _where(experiments: list[ComparedExperiment]) -> str:
             f"the data:     {paths.VALIDATED / 'report.html'}",
             "each report:",
             *reports,
-            "MLflow UI:    make ui",
+            "MLflow UI:    cnnpipe ui",
         ]
     )

@@ -88,13 +88,13 @@ def augment(
     params: ParamsFile = paths.PARAMS,
 ) -> None:
     """Pack what training reads: crops or pictures."""
-    from cnnpipe.params.augment import ClassifyViewParams
+    from cnnpipe.params.augment import load_view
     from cnnpipe.params.ingest import IngestParams
     from cnnpipe.params.load import load_section
     from cnnpipe.stages import augment as stage
 
     with stage_process(f"augment@{view}"):
-        section = load_section(params, f"augment.{view}", ClassifyViewParams)
+        section = load_view(params, view)
         raw_dir = Path(load_section(params, "ingest", IngestParams).raw_dir)
         inputs = stage.AugmentInputs(validated=paths.VALIDATED, splits=paths.SPLITS, raw_dir=raw_dir)
         _say(
@@ -107,12 +107,12 @@ def train(
     params: ParamsFile = paths.PARAMS,
 ) -> None:
     """Train one experiment, or go on where it stopped."""
-    from cnnpipe.params.experiment import ExperimentParams, TrainParams
+    from cnnpipe.params.experiment import TrainParams, load_experiment
     from cnnpipe.params.load import load_section
     from cnnpipe.stages import train as stage
 
     with stage_process(f"train@{experiment}"):
-        recipe = load_section(params, f"experiments.{experiment}", ExperimentParams)
+        recipe = load_experiment(params, experiment)
         machine = load_section(params, "train", TrainParams)
         out = paths.MODELS / experiment
         run = stage.train(experiment, paths.AUGMENTED / recipe.task, out, recipe, machine)
@@ -127,16 +127,18 @@ def evaluate(
 ) -> None:
     """Judge one trained experiment by every metric."""
     from cnnpipe.params.evaluate import EvaluateParams
-    from cnnpipe.params.experiment import ExperimentParams
+    from cnnpipe.params.experiment import load_experiment
     from cnnpipe.params.load import load_section
     from cnnpipe.stages import evaluate as stage
 
     with stage_process(f"evaluate@{experiment}"):
-        task = load_section(params, f"experiments.{experiment}", ExperimentParams).task
+        task = load_experiment(params, experiment).task
         section = load_section(params, "evaluate", EvaluateParams)
         inputs = stage.EvaluateInputs(model=paths.MODELS / experiment, view=paths.AUGMENTED / task)
         metrics = stage.evaluate(experiment, inputs, paths.RESULTS / experiment, section)
-        typer.echo(f"evaluate {experiment}: test accuracy {metrics['test/accuracy']:.3f}", err=True)
+        shown = f"test/{stage.MAIN_METRIC[task]}"
+        told = f"{shown} {metrics[shown]:.3f}" if shown in metrics else f"{shown} is undefined"
+        typer.echo(f"evaluate {experiment}: {told}", err=True)
 
 
 def compare(params: ParamsFile = paths.PARAMS) -> None:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cnnpipe.annotations import Split
-from cnnpipe.datasets.packs import OpenView, Picture, picture_at, positions_of
+from cnnpipe.datasets.packs import AnySample, OpenView, Picture, picture_at, positions_of
 from cnnpipe.errors import DataError
 
 _SMALLEST_STD = 1.0 / 255.0  # one grey level: a data set of one colour is not divided by zero
@@ -34,7 +34,7 @@ def normalise(pictures_BCHW: Tensor, mean: Sequence[float], std: Sequence[float]
 
 
 def channel_statistics(
-    opened: OpenView, convert: Callable[[Picture], Picture], *, split: Split = "train"
+    opened: OpenView[AnySample], convert: Callable[[Picture], Picture], *, split: Split = "train"
 ) -> tuple[list[float], list[float]]:
     """Return mean and standard deviation per channel of a split's originals, of values in [0, 1].
 

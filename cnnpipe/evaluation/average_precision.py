@@ -21,9 +21,11 @@ def all_points_average_precision(*, recall_T: Floats, precision_T: Floats) -> fl
 def eleven_point_average_precision(*, recall_T: Floats, precision_T: Floats) -> float:
     """Return the mean interpolated precision at recall 0, 0.1, …, 1.
 
+    The levels are quotients: what `linspace` gives for 0.3 is above it, and a recall of 3/10 would miss it.
+
     Source: M. Everingham et al., The PASCAL VOC Challenge, IJCV 88 (2010), section 4.2, as of VOC 2007.
     """
-    return _mean_at(np.linspace(0.0, 1.0, 11), recall_T, precision_T)
+    return _mean_at(np.arange(11) / 10, recall_T, precision_T)
 
 
 def coco_average_precision(*, recall_T: Floats, precision_T: Floats) -> float:

@@ -92,8 +92,8 @@ def interpolated_average_precision(curve: PrecisionRecallCurve) -> float:
     return all_points_average_precision(recall_T=curve.recall[-2::-1], precision_T=curve.precision[-2::-1])
 
 
-def break_even_point(positive_N: Bools, scores_N: Floats) -> float:
-    """Return precision where it equals recall: NaN without a positive sample.
+def break_even_point(positive_N: Bools, scores_N: Floats, *, num_positives: int | None = None) -> float:
+    """Return precision where it equals recall: NaN without a positive, or with more of them than samples.
 
     TP / (TP + FP) = TP / (TP + FN) holds exactly when as many samples are predicted positive as are
     positive (or when TP = 0). So the best-scored samples are taken until there are that many: TP / (TP + FN)
@@ -101,11 +101,16 @@ def break_even_point(positive_N: Bools, scores_N: Floats) -> float:
     of them are taken, its mean over their orders; interpolating precision instead is not linear and would
     give constant scores more than their precision.
 
+    Args:
+        positive_N: which samples are positive; of a detector, which detections find an object.
+        scores_N: theirs.
+        num_positives: of a detector, how many objects there are, found or not; None: the sum of `positive_N`.
+
     Source: T. Joachims, Text Categorization with Support Vector Machines, ECML 1998 (break-even point);
     Davis and Goadrich 2006, section 4 (interpolation).
     """
-    num_positives = int(positive_N.sum())
-    if num_positives == 0:
+    num_positives = int(positive_N.sum()) if num_positives is None else num_positives
+    if not 0 < num_positives <= len(scores_N):
         return float("nan")
     cut = np.sort(scores_N)[-num_positives]  # the score at which the count is reached
     above, tied = scores_N > cut, scores_N == cut
@@ -134,11 +139,14 @@ def macro_roc(curves: Sequence[RocCurve], fpr_T: Floats) -> Floats:
 
 
 def macro_precision(curves: Sequence[PrecisionRecallCurve], recall_T: Floats) -> Floats:
-    """Return the mean precision of the curves at each `recall_T`, by steps as in the area: (T,)."""
+    """Return the mean precision of the curves at each `recall_T`, by steps as in the area: (T,).
+
+    A detector may reach no recall of 1: beyond the last of a curve its precision counts as 0.
+    """
     rows = []
     for curve in curves:
         rising = curve.recall[::-1]
-        rows.append(curve.precision[::-1][np.searchsorted(rising, recall_T, side="left")])
+        rows.append(np.append(curve.precision[::-1], 0.0)[np.searchsorted(rising, recall_T, side="left")])
     return np.asarray(np.mean(rows, axis=0))
 
 

@@ -10,7 +10,7 @@ Source: B. Efron, R. Tibshirani, An Introduction to the Bootstrap (1993), chapte
 C. Field, A. Welsh, Bootstrapping clustered data, JRSS B 69 (2007) (drawing whole groups).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 import msgspec
@@ -53,6 +53,20 @@ def percentile_interval(values_B: Floats, *, confidence: float) -> Interval | No
     tail = (1.0 - confidence) / 2.0
     low, high = np.quantile(defined, [tail, 1.0 - tail])
     return Interval(low=float(low), high=float(high))
+
+
+def interval_ends(values: Mapping[str, Floats], *, confidence: float) -> dict[str, float]:
+    """Return `<name>/ci_low` and `<name>/ci_high` of each statistic that has an interval.
+
+    Args:
+        values: name -> the statistic of every resample, (B,).
+        confidence: share of the resamples inside an interval, e.g. 0.95.
+    """
+    ends = {}
+    for name, values_B in values.items():
+        if interval := percentile_interval(values_B, confidence=confidence):
+            ends[f"{name}/ci_low"], ends[f"{name}/ci_high"] = interval.low, interval.high
+    return ends
 
 
 def has_intervals(group_N: Ints) -> bool:

@@ -25,7 +25,8 @@ def classification_metrics(
     """
     found = _counted(scored) | _ranked(scored) | _calibrated(scored)
     if intervals.has_intervals(scored.group):
-        found |= _interval_ends(scored, seed=seed, num_resamples=num_resamples, confidence=confidence)
+        drawn = intervals.bootstrap(scored, num_resamples=num_resamples, seed=seed)
+        found |= intervals.interval_ends(drawn, confidence=confidence)
     return {name: value for name, value in found.items() if math.isfinite(value)}
 
 
@@ -93,13 +94,3 @@ def _calibrated(scored: Scored) -> dict[str, float]:
         "log_loss": calibration.log_loss(scored.truth, scored.scores),
         "calibration_error": calibration.calibration_error(bins),
     }
-
-
-def _interval_ends(scored: Scored, *, seed: int, num_resamples: int, confidence: float) -> dict[str, float]:
-    values = intervals.bootstrap(scored, num_resamples=num_resamples, seed=seed)
-    ends = {}
-    for name, values_B in values.items():
-        interval = intervals.percentile_interval(values_B, confidence=confidence)
-        if interval:
-            ends[f"{name}/ci_low"], ends[f"{name}/ci_high"] = interval.low, interval.high
-    return ends

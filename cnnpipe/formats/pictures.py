@@ -22,8 +22,9 @@ import struct
 import threading
 import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final, Literal, NamedTuple
@@ -73,6 +74,15 @@ class DecodedPicture(NamedTuple):
     exif_orientation: int  # 1 to 8; 1 is upright
 
 
+class PictureHeader(NamedTuple):
+    """What a picture says of itself before its pixels."""
+
+    width: int  # pixels, upright
+    height: int
+    mode: str  # Pillow's name of the stored form
+    exif_orientation: int  # 1 to 8; 1 is upright
+
+
 def read_picture(path: Path, *, channels: Literal[1, 3], max_pixels: int) -> NDArray[np.uint8]:
     """Return the picture at `path` by the rules above, HWC uint8, upright.
 
@@ -98,15 +108,34 @@ def decode_picture(path: Path, *, channels: Literal[1, 3], max_pixels: int) -> D
             with Image.open(path) as stored:
                 _check_size(stored, path, max_pixels)
                 stored.load()
-                orientation = _orientation(stored)
+                orientation = _orientation(stored.getexif)
                 mode = stored.mode
                 upright = stored.transpose(_TURNS[orientation]) if orientation in _TURNS else stored
                 picture = _to_8_bits(upright).convert("L" if channels == 1 else "RGB")
         except _BROKEN as error:
-            what = f"cannot be read as a picture: {_reason(error)}"
-            raise DataError(str(path), what, "restore the file, or take it out of the annotations") from error
+            raise _unreadable(path, error) from error
     pixels = np.asarray(picture)
     return DecodedPicture(pixels[:, :, None] if channels == 1 else pixels, mode, orientation)
+
+
+def read_header(path: Path) -> PictureHeader:
+    """Return what the picture at `path` says of itself, without decoding it.
+
+    An orientation that a PNG holds behind its pixels is not seen.
+
+    Raises:
+        DataError: missing, or no picture.
+    """
+    with _unlimited_and_silent_pillow():
+        try:
+            with Image.open(path) as stored:
+                # PNG's own method would read the whole picture; TIFF is turned by Pillow itself
+                is_upright = stored.format == "TIFF"
+                orientation = 1 if is_upright else _orientation(partial(Image.Image.getexif, stored))
+                sides = stored.size[::-1] if is_sideways(orientation) else stored.size
+                return PictureHeader(*sides, mode=stored.mode, exif_orientation=orientation)
+        except _BROKEN as error:
+            raise _unreadable(path, error) from error
 
 
 def is_sideways(exif_orientation: int) -> bool:
@@ -121,9 +150,9 @@ def _check_size(stored: Image.Image, path: Path, max_pixels: int) -> None:
         raise DataError(str(path), what, "make it smaller, or raise ingest.max_pixels in params.yaml")
 
 
-def _orientation(stored: Image.Image) -> int:
+def _orientation(get_exif: Callable[[], Image.Exif]) -> int:
     try:
-        value = stored.getexif().get(_ORIENTATION_TAG)
+        value = get_exif().get(_ORIENTATION_TAG)
     except _BROKEN:  # broken EXIF data; browsers show such pictures as they are stored
         return 1
     return value if isinstance(value, int) and value in _TURNS else 1
@@ -158,6 +187,11 @@ def _scale_within(values: NDArray[np.generic], *, fulls: tuple[int, ...]) -> NDA
 def _scale(values: NDArray[np.generic], *, full: float) -> NDArray[np.uint8]:
     scaled: NDArray[np.uint8] = (values.astype(np.float64) * 255 / full).round().astype(np.uint8)
     return scaled
+
+
+def _unreadable(path: Path, error: BaseException) -> DataError:
+    what = f"cannot be read as a picture: {_reason(error)}"
+    return DataError(str(path), what, "restore the file, or take it out of the annotations")
 
 
 def _reason(error: BaseException) -> str:

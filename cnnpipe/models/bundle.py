@@ -18,15 +18,27 @@ class Preprocessing(msgspec.Struct, frozen=True, kw_only=True):
     std: list[float]
 
 
+class Decoding(msgspec.Struct, frozen=True, kw_only=True):
+    """From a detector's raw boxes to detections."""
+
+    score_floor: float  # lower scores are dropped
+    nms_iou: float  # of two boxes of a class that overlap more, the better stays
+    max_detections: int  # per picture
+
+
 class ModelSpec(msgspec.Struct, frozen=True, kw_only=True):
     """model.json: everything about a trained network but its weights. Names no path."""
 
     format: Literal[1] = 1
-    task: Literal["classify"]
-    network: str  # key of the literal table of networks
+    task: Literal["classify", "detect"]
+    network: str  # key of the literal table of networks of its task
     dropout: float
     classes: list[str]  # in the order of the network's outputs
     preprocessing: Preprocessing
-    decoder: Literal["softmax"]  # logits to scores in [0, 1]
+    decoder: Literal["softmax", "boxes"]  # softmax: logits to scores in [0, 1]
+    decoding: Decoding | None = None  # of decoder boxes
+    thresholds: dict[str, float] = {}  # class -> score from which a box is reported, chosen on val
+    source: Literal["objects", "pictures"] = "objects"  # what carried the class: regions or whole pictures
+    label_attribute: str = "class"  # of VIA, that held it
     data_sha256: str  # of the view.json it was trained on
     weights_sha256: str

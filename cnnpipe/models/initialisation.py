@@ -1,6 +1,6 @@
 """How weights start: He before a ReLU, Xavier before a softmax, biases at zero."""
 
-from torch import nn
+from torch import Tensor, nn
 
 
 def start_he(layer: nn.Conv2d | nn.Linear) -> None:
@@ -20,6 +20,15 @@ def start_xavier(layer: nn.Conv2d | nn.Linear) -> None:
     """
     nn.init.xavier_uniform_(layer.weight)
     _zero_bias(layer)
+
+
+def for_channels(filters: Tensor, channels: int) -> Tensor:
+    """Return the first filters of a network, O x C x H x W, for pictures of so many channels.
+
+    For grey pictures the filters of the three colours are summed, which is to show the same grey in all of
+    them; in every other case they are returned as they are.
+    """
+    return filters.sum(dim=1, keepdim=True) if channels == 1 else filters
 
 
 def _zero_bias(layer: nn.Conv2d | nn.Linear) -> None:

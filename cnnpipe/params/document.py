@@ -1,8 +1,8 @@
 """All of params.yaml as one checked document."""
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
 from cnnpipe.params.augment import AugmentParams
 from cnnpipe.params.evaluate import CompareParams, EvaluateParams
@@ -18,14 +18,25 @@ ExperimentName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]*$")
 
 
 class Document(Params):
-    """The whole of params.yaml."""
+    """The whole of params.yaml. Only the demo has a section `sample`."""
 
-    sample: SampleParams
+    sample: SampleParams | None = None
     ingest: IngestParams
     validate_: Annotated[ValidateParams, Field(alias="validate")]  # pydantic has a method `validate`
     split: SplitParams
     augment: AugmentParams
     train: TrainParams
-    experiments: Annotated[dict[ExperimentName, ExperimentParams], Field(min_length=1)]
+    experiments: Annotated[
+        dict[ExperimentName, Annotated[ExperimentParams, Field(discriminator="task")]], Field(min_length=1)
+    ]
     evaluate: EvaluateParams
     compare: CompareParams
+
+    @model_validator(mode="after")
+    def _every_task_has_its_view_and_its_metric(self) -> Self:
+        for name, experiment in self.experiments.items():
+            if getattr(self.augment, experiment.task) is None:
+                raise ValueError(f"augment.{experiment.task} is missing: experiment {name!r} reads that view")
+            if getattr(self.compare, experiment.task) is None:
+                raise ValueError(f"compare.{experiment.task} is missing: experiments are ranked by it")
+        return self

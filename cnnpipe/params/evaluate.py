@@ -19,7 +19,8 @@ class EvaluateParams(Params):
 class CompareParams(Params):
     """Section `compare`. Experiments of a task are ranked by the metric of its name, on val."""
 
-    classify: Literal["accuracy", "f1_macro", "roc_auc_macro"]
+    classify: Literal["accuracy", "f1_macro", "roc_auc_macro"] | None = None
+    detect: Literal["map_50", "map_50_95"] | None = None
     seed: int
     bootstrap_samples: Annotated[int, Field(ge=100, le=100_000)]
     confidence: Annotated[float, Field(gt=0.5, lt=1.0)]

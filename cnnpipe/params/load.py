@@ -1,9 +1,9 @@
 """Read params.yaml as DVC does, and say every fault of it in one message."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -22,6 +22,15 @@ def load_section(path: Path, section: str, kind: type[SectionParams]) -> Section
     Raises:
         ParamsError: the file, the section or a value in it is wrong; all faults are named.
     """
+    return check(load_value(path, section), kind, where=str(path), section=section)
+
+
+def load_value(path: Path, section: str) -> Any:
+    """Return what stands under "experiments.lenet" in params.yaml, unchecked.
+
+    Raises:
+        ParamsError: the file or a key on the way is missing.
+    """
     value: Any = read_yaml(path)
     for depth, key in enumerate(section.split(".")):
         if not isinstance(value, dict) or key not in value:
@@ -33,7 +42,7 @@ def load_section(path: Path, section: str, kind: type[SectionParams]) -> Section
                 f"{did_you_mean(key, known)}the keys of {parent!r} are: {', '.join(known)}",
             )
         value = value[key]
-    return check(value, kind, where=str(path), section=section)
+    return value
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -64,7 +73,7 @@ def check(value: Any, kind: type[SectionParams], *, where: str, section: str) ->
         return kind.model_validate(value)
     except ValidationError as error:
         faults = error.errors(include_url=False)
-        what = "; ".join(_describe(fault, section) for fault in faults)
+        what = "; ".join(_describe(fault, kind, section) for fault in faults)
         fixes = dict.fromkeys(_fix(fault, kind, section) for fault in faults)
         raise ParamsError(
             where, what, "; ".join(filter(None, fixes)) or "mend the values named above"
@@ -77,8 +86,8 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f"did you mean {near[0]!r}? " if near else ""
 
 
-def _describe(fault: ErrorDetails, section: str) -> str:
-    place = _place(fault, section)
+def _describe(fault: ErrorDetails, kind: type[BaseModel], section: str) -> str:
+    place = _place(_walk(kind, fault["loc"])[0], section)
     match fault["type"]:
         case "missing":
             return f"{place} is missing"
@@ -86,6 +95,9 @@ def _describe(fault: ErrorDetails, section: str) -> str:
             return f"{place} is not a known key"
         case "value_error":
             return f"{place}: {fault['ctx']['error']}"
+        case "union_tag_invalid":
+            key, tag = fault["ctx"]["discriminator"].strip("'"), fault["ctx"]["tag"]
+            return f"{place}.{key} is {tag!r}: it should be {fault['ctx']['expected_tags']}"
         case _:
             return f"{place} is {fault['input']!r}: {fault['msg'][0].lower()}{fault['msg'][1:]}"
 
@@ -93,38 +105,50 @@ def _describe(fault: ErrorDetails, section: str) -> str:
 def _fix(fault: ErrorDetails, kind: type[BaseModel], section: str) -> str:
     if fault["type"] not in ("missing", "extra_forbidden"):
         return ""
-    parents = fault["loc"][:-1]
-    known = _keys_at(kind, parents)
-    name = ".".join(filter(None, [section, *(str(part) for part in parents)])) or "params.yaml"
-    return f"{did_you_mean(str(fault['loc'][-1]), known)}the keys of {name!r} are: {', '.join(known)}"
+    keys, models = _walk(kind, fault["loc"][:-1])
+    known = sorted({field.alias or name for model in models for name, field in model.model_fields.items()})
+    listed = f"the keys of {_place(keys, section)!r} are: {', '.join(known)}"
+    is_unknown = fault["type"] == "extra_forbidden"
+    return (did_you_mean(str(fault["loc"][-1]), known) if is_unknown else "") + listed
 
 
-def _place(fault: ErrorDetails, section: str) -> str:
-    return ".".join(filter(None, [section, *(str(part) for part in fault["loc"])])) or "params.yaml"
+def _place(keys: Sequence[str], section: str) -> str:
+    return ".".join(filter(None, [section, *keys])) or "params.yaml"
 
 
-def _keys_at(kind: type[BaseModel], parents: tuple[int | str, ...]) -> list[str]:
-    """Return the keys of the model that `parents` leads to, through mappings and unions."""
-    models: list[Any] = [kind]
-    for part in parents:
-        models = [inner for model in models for inner in _step(model, str(part))] or models
-    return sorted({field.alias or name for model in models for name, field in model.model_fields.items()})
+def _walk(kind: type[BaseModel], loc: Sequence[int | str]) -> tuple[list[str], list[type[BaseModel]]]:
+    """Return the keys of the file that `loc` goes along, and the models it leads to.
+
+    Behind the key of a union pydantic puts the tag of the model it took, which is no key of the file.
+    """
+    keys, models = [], [kind]
+    for part in map(str, loc):
+        tagged = [model for model in models if _has_tag(model, part)]
+        if tagged:
+            models = tagged
+            continue
+        keys.append(part)
+        # what is no field is a key of a mapping, e.g. the name of an experiment: its values are the models
+        models = [inner for model in models for inner in _models_of_field(model, part)] or models
+    return keys, models
 
 
-def _step(model: type[BaseModel], part: str) -> list[type[BaseModel]]:
+def _models_of_field(model: type[BaseModel], part: str) -> list[type[BaseModel]]:
     for name, field in model.model_fields.items():
         if part == (field.alias or name):
             return _models_in(field.annotation)
-    # a key of a mapping (the name of an experiment) or the tag of a union: stay with what fits
-    return [model] if _has_tag(model, part) or not model.model_fields else []
+    return []
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return [annotation]
-    return [model for part in getattr(annotation, "__args__", ()) for model in _models_in(part)]
+    return [model for part in get_args(annotation) for model in _models_in(part)]
 
 
 def _has_tag(model: type[BaseModel], part: str) -> bool:
-    field = model.model_fields.get("name")
-    return field is not None and part in getattr(field.annotation, "__args__", ())
+    fields = (model.model_fields.get(name) for name in _DISCRIMINATORS)
+    return any(field is not None and part in get_args(field.annotation) for field in fields)
+
+
+_DISCRIMINATORS: Final = ("task", "name")

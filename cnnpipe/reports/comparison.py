@@ -5,44 +5,34 @@ from typing import Any, Final
 
 import msgspec
 
-from cnnpipe.evaluation.comparison import ComparedExperiment, Comparison, Measured, PairedDifference
+from cnnpipe.evaluation.comparison import ComparedExperiment, Measured, PairedDifference
 from cnnpipe.params.evaluate import CompareParams
 from cnnpipe.reports.bars_plot import bars_svg
-from cnnpipe.reports.definitions import OVERALL, Definition
+from cnnpipe.reports.contenders import Answers
+from cnnpipe.reports.definitions import Definition
 from cnnpipe.reports.pages import inline_svg, render
+from cnnpipe.reports.scenes import MEANINGS, STROKES
 
 _SMALLER_IS_BETTER: Final = frozenset({"log_loss", "calibration_error"})
 
 
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """What one experiment says of a picture."""
+class TaskSection(msgspec.Struct, frozen=True, eq=False, kw_only=True):
+    """Everything the page shows of one task; mappings are by the name of the experiment, in order of rank."""
 
-    experiment: str
-    label: str
-    score: float
-    is_right: bool
-
-
-class JudgedPicture(msgspec.Struct, frozen=True, kw_only=True):
-    """A test picture with every experiment's answer."""
-
-    image_id: str
-    region: int | None
-    truth: str
-    picture: str  # `data:` address
-    answers: list[Answer]
-
-
-class ComparisonReport(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything the page shows; mappings are by the name of the experiment."""
-
-    comparison: Comparison
-    params: CompareParams
+    task: str
+    experiments: Sequence[ComparedExperiment]  # one at least
+    pairs: Sequence[PairedDifference]
+    answers: Answers
     metrics: Mapping[str, Mapping[str, float]]  # of each metrics.json
     settings: Mapping[str, Mapping[str, Any]]  # the params of each training, flattened with dots
-    num_samples: Mapping[str, int]  # of test
-    classes: Sequence[str]
-    pictures: Sequence[JudgedPicture]
+
+
+class ComparisonReport(msgspec.Struct, frozen=True, eq=False, kw_only=True):
+    """Everything the page shows."""
+
+    sections: Sequence[TaskSection]
+    notes: Sequence[str]
+    params: CompareParams
 
 
 class _Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,34 +46,49 @@ class _Row(msgspec.Struct, frozen=True, kw_only=True):
 
 def comparison_page(report: ComparisonReport) -> str:
     """Return the page as self-contained HTML."""
-    experiments = report.comparison.experiments
     return render(
         "comparison.html",
-        experiments=experiments,
-        pairs=report.comparison.pairs,
+        sections=[_section(section) for section in report.sections],
+        num_experiments=sum(len(section.experiments) for section in report.sections),
         is_clear=is_clear,
-        notes=report.comparison.notes,
-        metric=OVERALL[experiments[0].metric],
-        summary=_summary(report.comparison),
-        bars=inline_svg(_bars(experiments), name="bars"),
+        notes=report.notes,
         confidence=f"{100 * report.params.confidence:g} %",
         params=report.params,
-        num_samples=report.num_samples,
-        overall=[_row(report, name, definition) for name, definition in OVERALL.items()],
-        classes=[_row(report, f"f1/{label}", None, shown_as=label) for label in report.classes],
-        pictures=report.pictures,
-        settings=_differing(report.settings),
-        definitions=OVERALL,
+        strokes=STROKES,
+        meanings=MEANINGS,
     )
 
 
-def _summary(comparison: Comparison) -> str:
+def _section(section: TaskSection) -> dict[str, Any]:
+    """Return what the template needs of one task."""
+    words = section.answers.words
+    return {
+        "task": section.task,
+        "words": words,
+        "experiments": section.experiments,
+        "pairs": section.pairs,
+        "metric": words.overall[section.experiments[0].metric],
+        "summary": _summary(section),
+        "bars": inline_svg(_bars(section.experiments), name=f"bars-{section.task}"),
+        "num_samples": section.answers.num_samples,
+        "overall": [_row(section, name, definition) for name, definition in words.overall.items()],
+        "classes": [
+            _row(section, f"{words.of_a_class}/{label}", None, shown_as=label)
+            for label in section.answers.classes
+        ],
+        "pictures": section.answers.pictures,
+        "scenes": section.answers.scenes,
+        "settings": _differing(section.settings),
+    }
+
+
+def _summary(section: TaskSection) -> str:
     """Say in words who leads and whether the lead over the next is more than chance."""
-    first = comparison.experiments[0]
+    first = section.experiments[0]
     if first.val is None or first.test is None:
         return f"No experiment has a value of {first.metric} on val and test."
     said = f"{first.name} is first on val ({first.val.value:.3f}) and has {first.test.value:.3f} on test."
-    lead = next((pair for pair in comparison.pairs if pair.first == first.name), None)
+    lead = next((pair for pair in section.pairs if pair.first == first.name), None)
     if lead is None or lead.difference.ci_low is None or lead.difference.ci_high is None:
         return said
     measured = (
@@ -108,16 +113,16 @@ def _bars(experiments: Sequence[ComparedExperiment]) -> str:
 
 
 def _row(
-    report: ComparisonReport, name: str, definition: Definition | None, *, shown_as: str | None = None
+    section: TaskSection, name: str, definition: Definition | None, *, shown_as: str | None = None
 ) -> _Row:
-    values = [report.metrics[one.name].get(f"test/{name}") for one in report.comparison.experiments]
+    values = [section.metrics[one.name].get(f"test/{name}") for one in section.experiments]
     known = [value for value in values if value is not None]
     choose = min if name in _SMALLER_IS_BETTER else max
     return _Row(
         name=shown_as or name,
         definition=definition,
         values=values,
-        best=choose(known) if len(known) > 1 else None,
+        best=choose(known) if len(set(known)) > 1 else None,
     )
 
 

@@ -29,8 +29,14 @@ _RIGHT = LinearSegmentedColormap.from_list("right", ["#eef5fa", BLUE])
 _WRONG = LinearSegmentedColormap.from_list("wrong", ["#fdf1ea", VERMILION])
 
 
-def confusion_svg(confusion_KK: Ints, classes: Sequence[str]) -> str:
-    """Return the matrix as SVG: counts in the cells, colour by share of the row; rows are the truth."""
+def confusion_svg(confusion_KK: Ints, classes: Sequence[str], *, counted: str = "samples") -> str:
+    """Return the matrix as SVG: counts in the cells, colour by share of the row; rows are the truth.
+
+    Args:
+        confusion_KK: counts.
+        classes: names of rows and columns.
+        counted: what a row sums to.
+    """
     num_classes = len(classes)
     cell_in, tick_size, count_size = _sizes(num_classes)
     side = num_classes * cell_in
@@ -44,7 +50,7 @@ def confusion_svg(confusion_KK: Ints, classes: Sequence[str]) -> str:
         _draw_cells(axes, confusion_KK, shares_KK, font_size=count_size)
         axes.set_xticks(range(num_classes), columns, rotation=90, fontsize=tick_size)
         axes.set_yticks(range(num_classes), rows, fontsize=tick_size)
-        axes.set(xlabel="predicted", ylabel="truth (samples)", aspect="equal")
+        axes.set(xlabel="predicted", ylabel=f"truth ({counted})", aspect="equal")
         axes.set_xlim(-0.5, num_classes - 0.5)
         axes.set_ylim(num_classes - 0.5, -0.5)
         axes.tick_params(length=0)

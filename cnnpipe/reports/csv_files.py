@@ -8,23 +8,20 @@ import io
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
-from cnnpipe.evaluation.arrays import Floats, Scored
-from cnnpipe.evaluation.confusion import confusion_matrix
+from cnnpipe.evaluation.arrays import Floats, Ints
 from cnnpipe.evaluation.curves import ClassCurves
 
 
-def confusion_matrix_csv(scored: Scored) -> str:
+def confusion_matrix_csv(confusion_KK: Ints, classes: Sequence[str]) -> str:
     """Return the counts with class names as header and first column; rows are the truth."""
-    matrix = confusion_matrix(scored.truth, scored.predicted, num_classes=len(scored.classes))
-    rows = ([label, *counts] for label, counts in zip(scored.classes, matrix.tolist(), strict=True))
-    return _csv(["truth", *scored.classes], rows)
+    rows = ([label, *counts] for label, counts in zip(classes, confusion_KK.tolist(), strict=True))
+    return _csv(["truth", *classes], rows)
 
 
-def labels_csv(scored: Scored) -> str:
-    """Return truth and prediction of each sample, in the order of predictions.jsonl."""
-    pairs = zip(scored.truth, scored.predicted, strict=True)
-    rows = ([scored.classes[truth], scored.classes[predicted]] for truth, predicted in pairs)
-    return _csv(["actual", "predicted"], rows)
+def labels_csv(truth_N: Ints, predicted_N: Ints, classes: Sequence[str]) -> str:
+    """Return truth and prediction of each of N, as names."""
+    pairs = zip(truth_N, predicted_N, strict=True)
+    return _csv(["actual", "predicted"], ([classes[truth], classes[predicted]] for truth, predicted in pairs))
 
 
 def precision_recall_csv(curves: Sequence[ClassCurves]) -> str:

@@ -3,9 +3,10 @@
 Up to eight classes have a colour each; of more, the weakest do and the others stay grey.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, TypeVar
 
+import msgspec
 import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
@@ -30,10 +31,30 @@ _GRID: Final = np.linspace(0.0, 1.0, 501)
 Curve = TypeVar("Curve")
 
 
-def precision_recall_svg(curves: Sequence[ClassCurves]) -> str:
-    """Return the precision-recall curves as SVG; a dot is a break-even point."""
+class OperatingPoint(msgspec.Struct, frozen=True, kw_only=True):
+    """Where on its curve a class stands: at the threshold of its score."""
+
+    precision: float
+    recall: float
+
+
+class PrecisionRecallNotes(msgspec.Struct, frozen=True, kw_only=True):
+    """What the figure says beside the curves of a detector; both mappings are by class."""
+
+    areas: Mapping[str, float]
+    area_name: str
+    points: Mapping[str, OperatingPoint]
+
+
+def precision_recall_svg(curves: Sequence[ClassCurves], notes: PrecisionRecallNotes | None = None) -> str:
+    """Return the precision-recall curves as SVG; a dot is a break-even point, a square an operating point.
+
+    Args:
+        curves: of every class.
+        notes: None: the areas are average precision by steps, and there are no operating points.
+    """
     known = [(c.label, c.precision_recall) for c in curves if c.precision_recall]
-    areas = [average_precision(curve) for _, curve in known]
+    areas = [notes.areas[label] if notes else average_precision(curve) for label, curve in known]
     with house_style():
         figure = new_figure(width=8.2, height=4.8)
         axes = _unit_axes(figure.add_subplot(), xlabel="recall", ylabel="precision")
@@ -45,20 +66,25 @@ def precision_recall_svg(curves: Sequence[ClassCurves]) -> str:
             )
             if colour:
                 axes.plot(curve.break_even, curve.break_even, "o", color=colour, markersize=5)
+                if notes and (point := notes.points.get(label)):
+                    axes.plot(point.recall, point.precision, "s", color=colour, markersize=5)
                 entries.append((line, f"{printable(label)}  {area:.3f}"))
         if known:
             mean = macro_precision([curve for _, curve in known], _GRID)
             (line,) = axes.plot(_GRID, mean, color=INK, linewidth=2.2)
             entries.insert(0, (line, f"mean of classes  {np.mean(areas):.3f}"))
         else:
-            say_nothing_to_draw(axes, "No class has a sample.")
+            say_nothing_to_draw(axes, "No class has an object." if notes else "No class has a sample.")
         entries.append((diagonal, "precision = recall"))
-        add_legend(axes, entries, title=_legend_title("average precision", len(known)))
+        area_name = notes.area_name if notes else "average precision"
+        add_legend(axes, entries, title=_legend_title(area_name, len(known)))
         return to_svg(figure)
 
 
-def roc_svg(curves: Sequence[ClassCurves]) -> str:
-    """Return the ROC curves as SVG."""
+def roc_svg(
+    curves: Sequence[ClassCurves], *, without_curves: str = "The samples are all of one class."
+) -> str:
+    """Return the ROC curves as SVG; where no class has one, the sentence `without_curves`."""
     known = [(c.label, c.roc) for c in curves if c.roc]
     areas = [roc_auc(curve) for _, curve in known]
     with house_style():
@@ -75,7 +101,7 @@ def roc_svg(curves: Sequence[ClassCurves]) -> str:
             (line,) = axes.plot(np.append(0.0, _GRID), np.append(0.0, mean), color=INK, linewidth=2.2)
             entries.insert(0, (line, f"mean of classes  {np.mean(areas):.3f}"))
         else:
-            say_nothing_to_draw(axes, "The samples are all of one class.")
+            say_nothing_to_draw(axes, without_curves)
         entries.append((diagonal, "chance"))
         add_legend(axes, entries, title=_legend_title("area under the curve", len(known)))
         return to_svg(figure)

@@ -1,4 +1,4 @@
-"""The page of one experiment: results/<exp>/report.html."""
+"""What the page of an experiment shows whatever its task: results/<exp>/report.html."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -8,31 +8,18 @@ import msgspec
 from cnnpipe.evaluation.comparison import Measured, measured
 from cnnpipe.models.bundle import ModelSpec
 from cnnpipe.params.evaluate import EvaluateParams
-from cnnpipe.reports.definitions import OF_A_CLASS, OVERALL, Definition
-from cnnpipe.reports.pages import inline_svg, render
+from cnnpipe.reports.definitions import Definition
+from cnnpipe.reports.pages import inline_svg
 from cnnpipe.training.records import RunRecord
 
-_HEADLINES: Final = ("accuracy", "recall_macro", "f1_macro", "roc_auc_macro")
 _STOPS: Final[Mapping[str, str]] = {
     "epochs": "all that were asked for",
     "early_stopping": "stopped early, as val no longer grew",
 }
 
 
-class Mistake(msgspec.Struct, frozen=True, kw_only=True):
-    """A test sample that was classified wrongly."""
-
-    image_id: str
-    region: int | None
-    truth: str
-    predicted: str
-    score: float  # of the predicted class
-    score_of_truth: float
-    picture: str  # `data:` address
-
-
 class ExperimentReport(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything the page shows."""
+    """The part of a page that experiments of all tasks have."""
 
     name: str
     run: RunRecord
@@ -41,14 +28,11 @@ class ExperimentReport(msgspec.Struct, frozen=True, kw_only=True):
     metrics: Mapping[str, float]  # of metrics.json
     notes: Sequence[str]
     num_samples: Mapping[str, int]  # of val and test
-    class_sizes: Sequence[int]  # test samples, in the order of model.classes
-    num_mistakes: int
-    mistakes: Sequence[Mistake]
     num_epochs: int
-    figures: Mapping[str, str]  # name -> SVG, as of `plots.classification_figures`
+    figures: Mapping[str, str]  # name -> SVG
 
 
-class _Row(msgspec.Struct, frozen=True, kw_only=True):
+class OverallRow(msgspec.Struct, frozen=True, kw_only=True):
     """A line of the table of metrics over all classes."""
 
     definition: Definition
@@ -57,54 +41,38 @@ class _Row(msgspec.Struct, frozen=True, kw_only=True):
     test: Measured | None
 
 
-class _ClassRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A line of the table of classes; its values are in the order of OF_A_CLASS."""
+def shared_values(
+    report: ExperimentReport, overall: Mapping[str, Definition], *, headlines: Sequence[str]
+) -> dict[str, Any]:
+    """Return what the template of a page needs, whatever the task.
 
-    label: str
-    num_samples: int
-    values: list[float | None]
-
-
-def experiment_page(report: ExperimentReport) -> str:
-    """Return the page as self-contained HTML."""
+    Args:
+        report: its fields are values of their own.
+        overall: the metrics over all classes, by name.
+        headlines: those that stand in the tiles at the top.
+    """
     shared: dict[str, Any] = {field: getattr(report, field) for field in report.__struct_fields__}
-    return render(
-        "experiment.html",
-        **shared
-        | {
-            "figures": {name: inline_svg(svg, name=name) for name, svg in report.figures.items()},
-            "overall": _overall(report.metrics),
-            "classes": _classes(report),
-            "of_a_class": OF_A_CLASS,
-            "definitions_overall": OVERALL,
-            "confidence": f"{100 * report.params.confidence:g} %",
-            "stop": _STOPS[report.run.stop_reason],
-            "settings": _settings(report),
-        },
-    )
+    return shared | {
+        "figures": {name: inline_svg(svg, name=name) for name, svg in report.figures.items()},
+        "overall": [
+            OverallRow(
+                definition=definition,
+                is_headline=name in headlines,
+                val=measured(report.metrics, f"val/{name}"),
+                test=measured(report.metrics, f"test/{name}"),
+            )
+            for name, definition in overall.items()
+        ],
+        "definitions_overall": overall,
+        "confidence": f"{100 * report.params.confidence:g} %",
+        "stop": _STOPS[report.run.stop_reason],
+        "settings": _settings(report),
+    }
 
 
-def _overall(metrics: Mapping[str, float]) -> list[_Row]:
-    return [
-        _Row(
-            definition=definition,
-            is_headline=name in _HEADLINES,
-            val=measured(metrics, f"val/{name}"),
-            test=measured(metrics, f"test/{name}"),
-        )
-        for name, definition in OVERALL.items()
-    ]
-
-
-def _classes(report: ExperimentReport) -> list[_ClassRow]:
-    return [
-        _ClassRow(
-            label=label,
-            num_samples=num_samples,
-            values=[report.metrics.get(f"test/{name}/{label}") for name in OF_A_CLASS],
-        )
-        for label, num_samples in zip(report.model.classes, report.class_sizes, strict=True)
-    ]
+def values_of_class(metrics: Mapping[str, float], label: str, names: Sequence[str]) -> list[float | None]:
+    """Return the metrics of one class on test, None where one is undefined."""
+    return [metrics.get(f"test/{name}/{label}") for name in names]
 
 
 def _settings(report: ExperimentReport) -> dict[str, Any]:

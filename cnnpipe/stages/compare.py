@@ -1,23 +1,21 @@
 """Stage `compare`: every experiment side by side, with intervals and paired differences.
 
-Experiments are ranked by one metric on val; what is said of their differences is of test. A pair is compared
-by the bootstrap of its difference over the same samples; experiments that were judged on different data are
-not paired, and the page says so.
+Experiments of a task are ranked by one metric on val; what is said of their differences is of test. A pair is
+compared by the bootstrap of its difference over the same samples; experiments that were judged on different
+data are not paired, and the page says so.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
 import msgspec
 
 from cnnpipe import files
-from cnnpipe.datasets.packs import open_view, picture_at, positions_of
 from cnnpipe.datasets.records import VIEW_FILE
 from cnnpipe.evaluation import intervals
-from cnnpipe.evaluation.agreement import telling_samples
-from cnnpipe.evaluation.arrays import Floats, Scored, stack
 from cnnpipe.evaluation.comparison import (
     COMPARISON_FILE,
     ComparedExperiment,
@@ -26,16 +24,21 @@ from cnnpipe.evaluation.comparison import (
     PairedDifference,
     measured,
 )
-from cnnpipe.evaluation.predictions import METRICS_FILE, PREDICTIONS_FILE, Prediction
+from cnnpipe.evaluation.predictions import METRICS_FILE
 from cnnpipe.models.bundle import MODEL_FILE, ModelSpec
 from cnnpipe.params.evaluate import CompareParams
 from cnnpipe.params.experiment import ExperimentParams
-from cnnpipe.reports.comparison import Answer, ComparisonReport, JudgedPicture, comparison_page
-from cnnpipe.reports.thumbnails import thumbnail_uri
+from cnnpipe.reports.comparison import ComparisonReport, TaskSection, comparison_page
+from cnnpipe.reports.contenders import Answers, Contender
+from cnnpipe.tasks.classify import comparison as classify
+from cnnpipe.tasks.detect import comparison as detect
 from cnnpipe.training.records import RUN_FILE, RunRecord
 
 PAGE_FILE: Final = "compare.html"
-_NUM_PICTURES: Final = 24  # shown with every experiment's answer
+
+_ANSWERS: Final[Mapping[str, Callable[[Sequence[Contender], str, Path, CompareParams], Answers]]] = (
+    MappingProxyType({"classify": classify.answers_of, "detect": detect.answers_of})
+)
 
 
 class CompareInputs(NamedTuple):
@@ -46,15 +49,13 @@ class CompareInputs(NamedTuple):
     views: Path  # data/augmented/, a folder per task
 
 
-class _Judged(msgspec.Struct, frozen=True, eq=False, kw_only=True):
-    """What an experiment has left."""
+class _Task(msgspec.Struct, frozen=True, eq=False, kw_only=True):
+    """The experiments of one task, compared."""
 
-    name: str
-    run: RunRecord
-    data_sha256: str  # of the view
-    metrics: dict[str, float]
-    predictions: list[Prediction]  # of test
-    scored: Scored  # the same as arrays
+    experiments: list[ComparedExperiment]
+    pairs: list[PairedDifference]
+    notes: list[str]
+    section: TaskSection
 
 
 def compare(
@@ -71,20 +72,19 @@ def compare(
     Raises:
         DataError: an experiment is not trained or not judged yet, or a file of it is broken.
     """
-    judged = {name: _read(name, inputs) for name in sorted(experiments)}
-    ranked = _ranked(list(judged.values()), params.classify)
-    in_order = [judged[experiment.name] for experiment in ranked]
-    comparison = Comparison(experiments=ranked, pairs=_pairs(in_order, params), notes=_notes(ranked))
-    view = inputs.views / "classify"
-    shown = _judged_on(view, in_order)
+    by_task = {
+        task: names
+        for task in _ANSWERS
+        if (names := sorted(name for name, of in experiments.items() if of.task == task))
+    }
+    tasks = [_compare_task(task, names, inputs, params) for task, names in by_task.items()]
+    comparison = Comparison(
+        experiments=[experiment for task in tasks for experiment in task.experiments],
+        pairs=[pair for task in tasks for pair in task.pairs],
+        notes=[note for task in tasks for note in task.notes],
+    )
     report = ComparisonReport(
-        comparison=comparison,
-        params=params,
-        metrics={one.name: one.metrics for one in in_order},
-        settings={one.name: one.run.params for one in in_order},
-        classes=list(dict.fromkeys(label for one in in_order for label in one.scored.classes)),
-        num_samples={one.name: len(one.predictions) for one in in_order},
-        pictures=_pictures(view, shown) if shown else [],
+        sections=[task.section for task in tasks], notes=comparison.notes, params=params
     )
     with files.whole_folder(out) as folder:
         files.write_json(folder / COMPARISON_FILE, comparison)
@@ -92,23 +92,41 @@ def compare(
     return comparison
 
 
-def _read(name: str, inputs: CompareInputs) -> _Judged:
+def _compare_task(task: str, names: Sequence[str], inputs: CompareInputs, params: CompareParams) -> _Task:
+    view, metric = inputs.views / task, getattr(params, task)
+    current = files.sha256_of_file(view / VIEW_FILE)
+    contenders = {name: _read(name, inputs, current=current) for name in names}
+    ranked = _ranked(list(contenders.values()), metric)
+    in_order = [contenders[experiment.name] for experiment in ranked]
+    answers = _ANSWERS[task](in_order, metric, view, params)
+    pairs = _pairs(in_order, answers, metric, params)
+    section = TaskSection(
+        task=task,
+        experiments=ranked,
+        pairs=pairs,
+        answers=answers,
+        metrics={one.name: one.metrics for one in in_order},
+        settings={one.name: one.run.params for one in in_order},
+    )
+    return _Task(experiments=ranked, pairs=pairs, notes=_notes(ranked), section=section)
+
+
+def _read(name: str, inputs: CompareInputs, *, current: str) -> Contender:
     model, results = inputs.models / name, inputs.results / name
     spec = files.read_json(model / MODEL_FILE, ModelSpec)
-    predictions = files.read_jsonl(results / PREDICTIONS_FILE, Prediction)
-    return _Judged(
+    return Contender(
         name=name,
+        results=results,
         run=files.read_json(model / RUN_FILE, RunRecord),
-        data_sha256=spec.data_sha256,
+        spec=spec,
         metrics=files.read_json(results / METRICS_FILE, dict[str, float]),
-        predictions=predictions,
-        scored=stack(predictions, spec.classes),
+        is_current=spec.data_sha256 == current,
     )
 
 
-def _ranked(judged: Sequence[_Judged], metric: str) -> list[ComparedExperiment]:
+def _ranked(contenders: Sequence[Contender], metric: str) -> list[ComparedExperiment]:
     """Return the experiments, the best on val first; those without a value there last; equal ones by name."""
-    values = {one.name: one.metrics.get(f"val/{metric}") for one in judged}
+    values = {one.name: one.metrics.get(f"val/{metric}") for one in contenders}
     experiments = [
         ComparedExperiment(
             name=one.name,
@@ -117,13 +135,13 @@ def _ranked(judged: Sequence[_Judged], metric: str) -> list[ComparedExperiment]:
             num_parameters=one.run.num_parameters,
             best_epoch=one.run.best_epoch,
             stop_reason=one.run.stop_reason,
-            data_sha256=one.data_sha256,
+            data_sha256=one.spec.data_sha256,
             metric=metric,
             val=measured(one.metrics, f"val/{metric}"),
             test=measured(one.metrics, f"test/{metric}"),
             rank=_rank(values[one.name], list(values.values())),
         )
-        for one in judged
+        for one in contenders
     ]
     return sorted(experiments, key=lambda one: (one.rank is None, one.rank, one.name))
 
@@ -153,70 +171,36 @@ def _notes(ranked: Sequence[ComparedExperiment]) -> list[str]:
     return notes
 
 
-def _pairs(judged: Sequence[_Judged], params: CompareParams) -> list[PairedDifference]:
+def _pairs(
+    contenders: Sequence[Contender], answers: Answers, metric: str, params: CompareParams
+) -> list[PairedDifference]:
     """Return the difference of each two that were judged on the same samples."""
-    resampled = {
-        one.name: intervals.bootstrap(one.scored, num_resamples=params.bootstrap_samples, seed=params.seed)
-        for one in judged
-    }
-    metric = params.classify
-    pairs = []
-    for first, second in combinations([one for one in judged if f"test/{metric}" in one.metrics], 2):
-        if first.data_sha256 == second.data_sha256:
-            differences_B = resampled[first.name][metric] - resampled[second.name][metric]
-            pairs.append(_pair(first, second, differences_B, params))
-    return pairs
+    with_metric = [one for one in contenders if f"test/{metric}" in one.metrics]
+    return [
+        _pair(first, second, answers, metric, params)
+        for first, second in combinations(with_metric, 2)
+        if first.spec.data_sha256 == second.spec.data_sha256
+    ]
 
 
-def _pair(first: _Judged, second: _Judged, differences_B: Floats, params: CompareParams) -> PairedDifference:
-    name = f"test/{params.classify}"
-    is_right, is_other_right = (one.scored.predicted == one.scored.truth for one in (first, second))
-    has_interval = intervals.has_intervals(first.scored.group)
+def _pair(
+    first: Contender, second: Contender, answers: Answers, metric: str, params: CompareParams
+) -> PairedDifference:
+    differences_B = answers.resampled[first.name] - answers.resampled[second.name]
+    is_right, is_other_right = answers.is_right[first.name], answers.is_right[second.name]
     interval = intervals.percentile_interval(differences_B, confidence=params.confidence)
+    if not answers.has_intervals[first.name]:
+        interval = None
     return PairedDifference(
         task=first.run.task,
-        metric=params.classify,
+        metric=metric,
         first=first.name,
         second=second.name,
         difference=Measured(
-            value=first.metrics[name] - second.metrics[name],
-            ci_low=interval.low if interval and has_interval else None,
-            ci_high=interval.high if interval and has_interval else None,
+            value=first.metrics[f"test/{metric}"] - second.metrics[f"test/{metric}"],
+            ci_low=interval.low if interval else None,
+            ci_high=interval.high if interval else None,
         ),
         only_first_right=int((is_right & ~is_other_right).sum()),
         only_second_right=int((is_other_right & ~is_right).sum()),
-    )
-
-
-def _judged_on(view: Path, judged: Sequence[_Judged]) -> list[_Judged]:
-    """Return those that were judged on the view as it is now: its pictures are what they saw."""
-    current = files.sha256_of_file(view / VIEW_FILE)
-    return [one for one in judged if one.data_sha256 == current]
-
-
-def _pictures(view: Path, judged: Sequence[_Judged]) -> list[JudgedPicture]:
-    opened = open_view(view)
-    positions = positions_of(opened, "test")
-    pictures = []
-    for index in telling_samples([one.scored for one in judged], limit=_NUM_PICTURES):
-        sample = opened.samples[positions[index]]
-        pictures.append(
-            JudgedPicture(
-                image_id=sample.image_id,
-                region=sample.region,
-                truth=sample.label,
-                picture=thumbnail_uri(picture_at(opened, positions[index])),
-                answers=[_answer(one, index) for one in judged],
-            )
-        )
-    return pictures
-
-
-def _answer(one: _Judged, index: int) -> Answer:
-    predicted = int(one.scored.predicted[index])
-    return Answer(
-        experiment=one.name,
-        label=one.scored.classes[predicted],
-        score=float(one.scored.scores[index, predicted]),
-        is_right=predicted == int(one.scored.truth[index]),
     )

@@ -1,36 +1,31 @@
 """Stage `ingest`: any VIA files and their pictures to records; every picture is decoded once."""
 
 import os
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
-
-import msgspec
+from typing import Final
 
 from cnnpipe.annotations import Finding, Picture, Region, found, in_order
 from cnnpipe.errors import DataError, ParamsError
 from cnnpipe.files import sha256_of_file, whole_folder, write_jsonl
 from cnnpipe.formats.perceptual_hash import perceptual_hash
-from cnnpipe.formats.picture_lookup import find_picture, index_pictures
-from cnnpipe.formats.pictures import decode_picture, is_sideways
+from cnnpipe.formats.picture_lookup import PictureFolder, find_picture, index_pictures
+from cnnpipe.formats.pictures import decode_picture
+from cnnpipe.formats.via.merge import (
+    NamedEntry,
+    by_picture,
+    merge_entries,
+    name_pictures,
+    set_unchecked_aside,
+)
 from cnnpipe.formats.via.read import read_via
-from cnnpipe.formats.via.records import ViaEntry
-from cnnpipe.geometry.shapes import shape_to_box
 from cnnpipe.params.ingest import IngestParams
 
 # Pillow decodes outside the interpreter's lock; more threads hold more pictures in memory.
 _THREADS: Final = min(4, os.cpu_count() or 1)
-
-
-class _Named(msgspec.Struct, frozen=True, kw_only=True):
-    """An entry of an annotation file, with the picture it was found to mean."""
-
-    source: str
-    entry: ViaEntry
-    image_id: str
 
 
 def ingest(out: Path, params: IngestParams) -> Counter[str]:
@@ -41,20 +36,21 @@ def ingest(out: Path, params: IngestParams) -> Counter[str]:
         ParamsError: a path of `params` leads out of the raw folder.
     """
     raw_dir = Path(params.raw_dir)
-    sources, findings = _annotation_files(raw_dir, params.annotations)
-    named, lookup_findings, num_entries = _find_pictures(raw_dir, sources, params)
+    sources, findings = annotation_files(raw_dir, params.annotations)
+    named, lookup_findings, num_entries = _find_pictures(raw_dir, sources, picture_folder(params))
     if not num_entries:
         fix = "add pictures in VIA, or name another file in ingest.annotations"
         raise DataError(", ".join(sources), "names no picture at all", fix)
-    entries = _by_picture(named)
+    named, unchecked_findings = set_unchecked_aside(named)
+    entries = by_picture(named)
     decoded = _decode_all(raw_dir, sorted(entries), params.max_pixels)
     pictures, regions = [], []
-    findings += lookup_findings
+    findings += lookup_findings + unchecked_findings
     for image_id, result in decoded:
         if isinstance(result, Finding):
             findings.append(result)
             continue
-        picture, region_records, noticed = _merge(result, entries[image_id])
+        picture, region_records, noticed = merge_entries(result, entries[image_id])
         pictures.append(picture)
         regions += region_records
         findings += noticed
@@ -63,8 +59,13 @@ def ingest(out: Path, params: IngestParams) -> Counter[str]:
     return Counter(counts) + Counter(finding.code for finding in findings)
 
 
-def _annotation_files(raw_dir: Path, patterns: Sequence[str]) -> tuple[list[str], list[Finding]]:
-    """Return the annotation files in order of the patterns, each content once, POSIX below raw_dir."""
+def annotation_files(raw_dir: Path, patterns: Sequence[str]) -> tuple[list[str], list[Finding]]:
+    """Return the annotation files in order of the patterns, each content once, POSIX below raw_dir.
+
+    Raises:
+        DataError: the raw folder, or a file in it that a pattern names, is not there.
+        ParamsError: a pattern leads out of the raw folder.
+    """
     if not raw_dir.is_dir():
         fix = "put your pictures and the VIA file there, or set ingest.raw_dir in params.yaml"
         raise DataError(str(raw_dir), "no such folder", fix)
@@ -101,37 +102,35 @@ def _matches(raw_dir: Path, pattern: str) -> list[Path]:
     return paths
 
 
-def _find_pictures(
-    raw_dir: Path, sources: Sequence[str], params: IngestParams
-) -> tuple[list[_Named], list[Finding], int]:
-    """Return the entries whose pictures were found, what was noticed, and how many entries there are."""
+def picture_folder(params: IngestParams) -> PictureFolder:
+    """Return the index of the files among which pictures are looked for.
+
+    Raises:
+        ParamsError: the folder of the pictures lies outside the raw folder.
+    """
+    raw_dir = Path(params.raw_dir)
     images_dir = raw_dir / params.images_dir
     if not images_dir.resolve().is_relative_to(raw_dir.resolve()):
         what = f"ingest.images_dir: {params.images_dir!r} leads out of {raw_dir}"
         raise ParamsError("params.yaml", what, "name a folder below ingest.raw_dir")
-    folder = index_pictures(raw_dir, images_dir)
-    named: list[_Named] = []
+    return index_pictures(raw_dir, images_dir)
+
+
+def _find_pictures(
+    raw_dir: Path, sources: Sequence[str], folder: PictureFolder
+) -> tuple[list[NamedEntry], list[Finding], int]:
+    """Return the entries whose pictures were found, what was noticed, and how many entries there are."""
+    named: list[NamedEntry] = []
     findings: list[Finding] = []
     num_entries = 0
     for source in sources:
         file = read_via(raw_dir / source, where=source)
-        findings += file.findings
         num_entries += len(file.entries) + len(file.findings)
-        for entry in file.entries:
-            image_id, noticed = find_picture(entry.filename, (raw_dir / source).parent, folder)
-            if image_id is None:
-                findings += [_move(finding, f"{source}: {entry.filename}") for finding in noticed]
-            else:
-                findings += noticed
-                named.append(_Named(source=source, entry=entry, image_id=image_id))
+        find = partial(find_picture, beside=(raw_dir / source).parent, folder=folder)
+        found_in_file, noticed = name_pictures(file, source, find)
+        named += found_in_file
+        findings += (*file.findings, *noticed)
     return named, findings, num_entries
-
-
-def _by_picture(named: Iterable[_Named]) -> Mapping[str, list[_Named]]:
-    entries: dict[str, list[_Named]] = defaultdict(list)
-    for each in named:
-        entries[each.image_id].append(each)
-    return entries
 
 
 def _decode_all(
@@ -161,81 +160,6 @@ def _decode(raw_dir: Path, max_pixels: int, image_id: str) -> Picture | Finding:
         perceptual_hash=perceptual_hash(decoded.pixels),
         file_attributes={},
     )
-
-
-def _merge(picture: Picture, named: Sequence[_Named]) -> tuple[Picture, list[Region], list[Finding]]:
-    """Join all entries of one picture: regions are appended, the first value of an attribute stays."""
-    attributes: dict[str, Any] = {}
-    regions: list[Region] = []
-    findings: list[Finding] = []
-    offset = 0
-    for each in named:
-        attributes = each.entry.file_attributes | attributes
-        records = _to_regions(each, offset)
-        regions += records
-        findings += [_move(finding, picture.image_id, offset) for finding in each.entry.findings]
-        findings += _check_size(picture, each)
-        findings += _check_frame(picture, records)
-        offset += _num_regions(each.entry)
-    if len(named) > 1:
-        sources = ", ".join(dict.fromkeys(each.source for each in named))
-        what = f"annotated {len(named)} times, in {sources}; the regions of all are kept"
-        findings.append(found("picture-merged", picture.image_id, what, "annotate each picture in one file"))
-    return msgspec.structs.replace(picture, file_attributes=attributes), regions, findings
-
-
-def _to_regions(named: _Named, offset: int) -> list[Region]:
-    return [
-        Region(
-            image_id=named.image_id,
-            region=region.number + offset,
-            source=named.source,
-            shape=region.shape,
-            attributes=region.attributes,
-        )
-        for region in named.entry.regions
-    ]
-
-
-def _num_regions(entry: ViaEntry) -> int:
-    """Return how many regions the entry has in its file, unreadable ones included."""
-    numbers = [region.number for region in entry.regions]
-    numbers += [finding.region for finding in entry.findings if finding.region is not None]
-    return max(numbers, default=-1) + 1
-
-
-def _move(finding: Finding, where: str, offset: int = 0) -> Finding:
-    region = None if finding.region is None else finding.region + offset
-    return msgspec.structs.replace(finding, where=where, region=region)
-
-
-def _check_size(picture: Picture, named: _Named) -> list[Finding]:
-    noted = named.entry.size_bytes
-    if noted is None or noted == picture.size_bytes:
-        return []
-    what = f"has {picture.size_bytes} bytes, but {noted} when it was annotated"
-    return [found("picture-size", picture.image_id, what, "look whether the regions still fit the picture")]
-
-
-def _check_frame(picture: Picture, regions: Iterable[Region]) -> list[Finding]:
-    """Notice boxes that fit only the picture before its EXIF turn: browsers before 2020 showed that.
-
-    Only a turn that swaps the sides can be noticed so. A pixel of overhang is no sign of it.
-    """
-    if not is_sideways(picture.exif_orientation):
-        return []
-    findings = []
-    for region in regions:
-        box = shape_to_box(region.shape) if region.shape is not None else None
-        if box is None:
-            continue
-        fits_upright = box.x_max <= picture.width + 1 and box.y_max <= picture.height + 1
-        fits_stored = box.x_max <= picture.height + 1 and box.y_max <= picture.width + 1
-        if fits_stored and not fits_upright:
-            what = f"fits the picture only before its EXIF turn (orientation {picture.exif_orientation})"
-            fix = "annotate it again in a browser of today"
-            findings.append(found("exif-frame", picture.image_id, what, fix, region=region.region))
-    return findings
 
 
 def _write(

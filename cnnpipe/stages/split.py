@@ -92,7 +92,7 @@ def split(validated: Path, pinned: Path, out: Path, params: SplitParams) -> Coun
     return +counts
 
 
-def pin(validated: Path, splits: Path, pinned: Path) -> Counter[str]:
+def pin(validated: Path, splits: Path, pinned: Path, *, spread: bool = True) -> Counter[str]:
     """Add every picture of `splits` that is new to `pinned`; return the pictures added per split.
 
     Before that, groups that went by hash are moved so that every class with at least three groups
@@ -100,21 +100,33 @@ def pin(validated: Path, splits: Path, pinned: Path) -> Counter[str]:
     most, the hash of the group's name decides. Lines that stand in `pinned` are never changed, and
     pictures that are left out of the splits are not pinned.
 
+    Args:
+        validated: what stage `validate` wrote.
+        splits: what `split` wrote.
+        pinned: need not exist.
+        spread: False: move no group, for there are results that were judged by these splits.
+
     Raises:
         DataError: a file is missing or cut off.
     """
     rows = read_jsonl(splits, SplitRow)
     lines = read_jsonl(pinned, PinnedSplit) if pinned.exists() else []
     fixed = {line.image_id for line in lines}
-    placed = spread_classes(_to_placed_groups(rows, _classes_by_picture(validated), fixed))
+    placed = spread_classes(_to_placed_groups(rows, _classes_by_picture(validated), fixed)) if spread else {}
     new = [
-        PinnedSplit(image_id=row.image_id, split=placed[row.group])
+        PinnedSplit(image_id=row.image_id, split=placed.get(row.group, row.split))
         for row in rows
         if row.split is not None and row.image_id not in fixed
     ]
     if new:
         _append(pinned, sorted(new, key=lambda line: line.image_id))
     return Counter(line.split for line in new)
+
+
+def split_of_folder(image_id: str) -> Split | None:
+    """Return the split that a folder of the path names; the innermost one counts."""
+    named = [SPLIT_NAMES.get(part.lower()) for part in PurePosixPath(image_id).parent.parts]
+    return next((given for given in reversed(named) if given), None)
 
 
 def _append(pinned: Path, new: Iterable[PinnedSplit]) -> None:
@@ -136,18 +148,12 @@ def _read_pinned(pinned: Path) -> dict[str, Split]:
 
 def _given_splits(pictures: Iterable[LabelledPicture], params: SplitParams, where: str) -> dict[str, Split]:
     if params.given == "folder":
-        found = {p.image_id: _split_of_folder(p.image_id) for p in pictures}
+        found = {p.image_id: split_of_folder(p.image_id) for p in pictures}
     elif params.given_attribute is not None:
         found = _splits_of_attribute(pictures, params.given_attribute, where)
     else:
         found = {}
     return {image_id: given for image_id, given in found.items() if given is not None}
-
-
-def _split_of_folder(image_id: str) -> Split | None:
-    """Return the split that a folder of the path names; the innermost one counts."""
-    named = [SPLIT_NAMES.get(part.lower()) for part in PurePosixPath(image_id).parent.parts]
-    return next((given for given in reversed(named) if given), None)
 
 
 def _splits_of_attribute(

@@ -38,11 +38,12 @@ from cnnpipe.reports.validation import write_report
 from cnnpipe.reports.validation_summary import CodeSummary, Summary, count_classes, summarise_codes
 
 _FEWEST_PICTURES = 3  # of a class: one for each of train, val and test
-_LOST = ("picture-missing", "picture-outside", "picture-ambiguous", "picture-unreadable", "entry-unreadable")
+# codes of pictures that are named and cannot be used
+LOST = ("picture-missing", "picture-outside", "picture-ambiguous", "picture-unreadable", "entry-unreadable")
 _LABEL_FIX = "give it one value of the class in VIA, or delete the region"
 
 
-class _Ingested(msgspec.Struct, frozen=True):
+class Ingested(msgspec.Struct, frozen=True):
     """What stage `ingest` wrote."""
 
     pictures: list[Picture]
@@ -52,7 +53,8 @@ class _Ingested(msgspec.Struct, frozen=True):
     @property
     def num_pictures(self) -> int:
         """Pictures that the annotations name, lost ones included."""
-        return len(self.pictures) + len({f.where for f in self.findings if f.code in _LOST})
+        absent = {f.where for f in self.findings if f.code in (*LOST, "picture-unchecked")}
+        return len({picture.image_id for picture in self.pictures} | absent)
 
     @property
     def num_regions(self) -> int:
@@ -60,7 +62,7 @@ class _Ingested(msgspec.Struct, frozen=True):
         return len(self.regions) + sum(f.code == "region-unreadable" for f in self.findings)
 
 
-class _Passed(msgspec.Struct, frozen=True):
+class Passed(msgspec.Struct, frozen=True):
     """What passes the gate, and all that is to be said."""
 
     pictures: list[LabelledPicture]
@@ -87,12 +89,12 @@ def validate(ingested: Path, raw_dir: Path, out: Path, params: ValidateParams) -
         DataError: an attribute does not exist, nothing with a class is left, or a limit is exceeded.
     """
     _check_codes(params.limits)
-    data = _Ingested(
+    data = Ingested(
         pictures=read_jsonl(ingested / "images.jsonl", Picture),
         regions=read_jsonl(ingested / "annotations.jsonl", Region),
         findings=read_jsonl(ingested / "findings.jsonl", Finding),
     )
-    passed = _check(data, params, str(ingested))
+    passed = check_records(data, params, str(ingested))
     summary = _summarise(data, passed, params)
     faults = _faults(summary)
     if faults:
@@ -109,12 +111,17 @@ def validate(ingested: Path, raw_dir: Path, out: Path, params: ValidateParams) -
     return _count(summary)
 
 
-def _check(data: _Ingested, params: ValidateParams, where: str) -> _Passed:
-    attribute = _label_attribute(data.regions, params.label_attribute, where)
+def check_records(data: Ingested, params: ValidateParams, where: str) -> Passed:
+    """Return what passes the gate and all that is to be said, whatever the limits.
+
+    Raises:
+        DataError: an attribute of `params` does not exist in the data, which is called `where`.
+    """
+    attribute = _label_attribute(data.regions, params, where)
     objects, region_findings = _check_regions(data, attribute, params)
     pictures, picture_findings = _check_pictures(data, params.image_label_attribute, where)
     findings = data.findings + region_findings + picture_findings + _check_classes(pictures, objects)
-    return _Passed(pictures, objects, in_order(findings), attribute)
+    return Passed(pictures, objects, in_order(findings), attribute)
 
 
 def _check_codes(limits: Mapping[str, float]) -> None:
@@ -126,19 +133,19 @@ def _check_codes(limits: Mapping[str, float]) -> None:
         raise ParamsError("params.yaml", what, fix)
 
 
-def _label_attribute(regions: Sequence[Region], wanted: str, where: str) -> str | None:
-    """Return the attribute with the class; None only where no region could have one.
+def _label_attribute(regions: Sequence[Region], params: ValidateParams, where: str) -> str | None:
+    """Return the attribute with the class; None only where no region has one and none needs one.
 
     Raises:
         DataError: the attribute does not exist, or there is none to guess.
     """
-    if not regions:
-        return None
+    wanted = params.label_attribute
     uses = attributes_in_use(region.attributes for region in regions)
     if wanted != "auto" and wanted in uses:
         return wanted
     guessed = guess_label_attribute(uses)
-    if wanted == "auto" and guessed is not None:
+    is_needed = bool(regions) and (wanted != "auto" or params.image_label_attribute is None)
+    if not is_needed or (wanted == "auto" and guessed is not None):
         return guessed
     what = (
         "no region attribute has a value" if wanted == "auto" else f"no region has the attribute {wanted!r}"
@@ -154,7 +161,7 @@ def _no_attribute(
 
 
 def _check_regions(
-    data: _Ingested, attribute: str | None, params: ValidateParams
+    data: Ingested, attribute: str | None, params: ValidateParams
 ) -> tuple[list[LabelledObject], list[Finding]]:
     """Return the objects that pass, sorted as the regions are, and why the others do not."""
     pictures = {picture.image_id: picture for picture in data.pictures}
@@ -185,7 +192,8 @@ def _label(region: Region, attribute: str | None) -> str:
     if labels:
         what = f"{attribute!r} has several values: {', '.join(labels)}"
         raise _RegionError(_about(region, "label-several", what, _LABEL_FIX))
-    raise _RegionError(_about(region, "label-missing", f"{attribute!r} has no value", _LABEL_FIX))
+    what = "no attribute has a value" if attribute is None else f"{attribute!r} has no value"
+    raise _RegionError(_about(region, "label-missing", what, _LABEL_FIX))
 
 
 def _box(region: Region, params: ValidateParams) -> Box:
@@ -251,11 +259,11 @@ def _about(region: Region, code: str, what: str, fix: str) -> Finding:
 
 
 def _check_pictures(
-    data: _Ingested, attribute: str | None, where: str
+    data: Ingested, attribute: str | None, where: str
 ) -> tuple[list[LabelledPicture], list[Finding]]:
     """Return the pictures with their labels, and what is to be said of them."""
     uses = attributes_in_use(picture.file_attributes for picture in data.pictures)
-    if attribute is not None and attribute not in uses:
+    if attribute is not None and data.pictures and attribute not in uses:
         what = f"no picture has the file attribute {attribute!r}"
         raise _no_attribute(what, "validate.image_label_attribute (null: none)", attribute, uses, where)
     annotated = {region.image_id for region in data.regions}
@@ -328,7 +336,7 @@ def _invert(labels: Mapping[str, str]) -> dict[str, set[str]]:
     return places
 
 
-def _summarise(data: _Ingested, passed: _Passed, params: ValidateParams) -> Summary:
+def _summarise(data: Ingested, passed: Passed, params: ValidateParams) -> Summary:
     totals: dict[Unit, int] = {"picture": data.num_pictures, "region": data.num_regions}
     labels = Counter(picture.label for picture in passed.pictures if picture.label is not None)
     return Summary(
@@ -362,7 +370,7 @@ def _faults(summary: Summary) -> list[str]:
         lost = [
             f"{code.count} {code.code}"
             for code in summary.findings
-            if code.severity == "error" and code.count
+            if (code.severity == "error" or code.code == "picture-unchecked") and code.count
         ]
         why = f" ({', '.join(lost)})" if lost else ""
         faults.append(f"no object with a class is left of {summary.counts['regions']} regions{why}")

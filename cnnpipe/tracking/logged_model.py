@@ -10,12 +10,14 @@ from mlflow import pyfunc
 from mlflow.entities import LoggedModelOutput, Run
 from mlflow.models import Model, ModelSignature
 from mlflow.types import ColSpec, DataType, Schema
+from mlflow.types.schema import Array, Object, Property
 
 from cnnpipe import files
 from cnnpipe.models.bundle import MODEL_FILE, WEIGHTS_FILE, ModelSpec
 from cnnpipe.tracking.store import Store
 
 IMAGE: Final = "image"  # the input column: a picture as the bytes of a file
+DETECTIONS: Final = "detections"  # the output column of a detector: a list per picture
 _NAME: Final = "model"
 _LOADER: Final = "cnnpipe.tracking.served"  # named, not imported: to log a model takes no torch
 
@@ -63,5 +65,21 @@ def _save(model_dir: Path, folder: Path, described: Model) -> None:
 
 
 def _signature(spec: ModelSpec) -> ModelSignature:
-    scores = Schema([ColSpec(DataType.double, name) for name in spec.classes])
-    return ModelSignature(inputs=Schema([ColSpec(DataType.binary, IMAGE)]), outputs=scores)
+    outputs = _scores(spec) if spec.decoding is None else _detections()
+    return ModelSignature(inputs=Schema([ColSpec(DataType.binary, IMAGE)]), outputs=outputs)
+
+
+def _scores(spec: ModelSpec) -> Schema:
+    return Schema([ColSpec(DataType.double, name) for name in spec.classes])
+
+
+def _detections() -> Schema:
+    """Return one column of lists, so that a picture without a detection has its row, too."""
+    detection = Object(
+        [
+            Property("label", DataType.string),
+            Property("score", DataType.double),
+            Property("box", Array(DataType.double)),
+        ]
+    )
+    return Schema([ColSpec(Array(detection), DETECTIONS)])

@@ -1,4 +1,4 @@
-"""`python -m cnnpipe.tracking.ui [PORT]`: MLflow's pages on this project's store, for this machine alone."""
+"""MLflow's pages on this project's store, for this machine alone."""
 
 import os
 import sys
@@ -7,30 +7,24 @@ from typing import Final
 from cnnpipe import telemetry
 from cnnpipe.tracking import place
 
-_PORT: Final = "5000"
 # MLflow opens with the pages of language models, unless told
 _PAGE: Final = "/#/experiments?workflowType=machine_learning"
 
 
-def main() -> None:
+def serve(port: int) -> None:
     """Become the server of an sqlite store; for a store with a server of its own, say where that is."""
     telemetry.turn_off()
     uri = place.tracking_uri()
     if uri.startswith(("http://", "https://")):
         print(f"the runs of this project are on {uri}", file=sys.stderr)
         return
-    port = sys.argv[1] if len(sys.argv) > 1 else _PORT
     print(f"open http://127.0.0.1:{port}{_PAGE}   (Ctrl-C ends it)", file=sys.stderr, flush=True)
     # its queue for jobs of language models: three more processes
     os.environ.setdefault("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")
     os.execv(sys.executable, command(uri, port))  # noqa: S606
 
 
-def command(uri: str, port: str) -> list[str]:
+def command(uri: str, port: int) -> list[str]:
     """Return the command that serves the pages of the store at `uri` on 127.0.0.1."""
-    where = ["--backend-store-uri", uri, "--host", "127.0.0.1", "--port", port]
+    where = ["--backend-store-uri", uri, "--host", "127.0.0.1", "--port", str(port)]
     return [sys.executable, "-m", "mlflow", "server", *where, "--workers", "1"]
-
-
-if __name__ == "__main__":
-    main()

@@ -2,37 +2,37 @@
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
+from typing import Generic
 
 import torch
 from accelerate import Accelerator  # type: ignore[import-untyped]  # no stubs
 from torch import Tensor, nn
 
-from cnnpipe.inference.forward import Normalise
 from cnnpipe.params.experiment import ExperimentParams
 from cnnpipe.seeding import seed_of
 from cnnpipe.training.checkpoints import Progress, load_checkpoint, save_checkpoint
-from cnnpipe.training.epoch import Batches, Learner, judge, train_one_epoch
-from cnnpipe.training.losses import cross_entropy
+from cnnpipe.training.epoch import Learner, train_one_epoch
+from cnnpipe.training.objective import AnyBatch, Objective
 from cnnpipe.training.optimisers import make_optimiser
 from cnnpipe.training.records import Epoch, StopReason
 from cnnpipe.training.schedules import Course, rate_factor
 from cnnpipe.training.stopping import best_epoch, stop_reason
+from cnnpipe.training.transfer import is_frozen, transfer_of
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class FitData:
-    """What a network learns from."""
+class FitData(Generic[AnyBatch]):
+    """What a network learns from, and what for."""
 
-    train: Callable[[int], Batches]  # epoch, from 1 -> its batches, shuffled and augmented
+    train: Callable[[int], Iterable[AnyBatch]]  # epoch, from 1 -> its batches, shuffled and augmented
     steps_per_epoch: int
-    val: Batches  # may be walked through once per epoch
-    normalise: Normalise
+    val: Iterable[AnyBatch]  # may be walked through once per epoch
+    objective: Objective[AnyBatch]
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Fitted:
 
 def fit(
     network: nn.Module,
-    data: FitData,
+    data: FitData[AnyBatch],
     params: ExperimentParams,
     surroundings: Surroundings,
 ) -> Fitted:
@@ -68,12 +68,13 @@ def fit(
 
     Args:
         network: with its first weights.
-        data: batches of train and val.
-        params: optimiser, schedule, loss and stop rules.
+        data: batches of train and val, and the loss.
+        params: optimiser, schedule, treatment of the backbone and stop rules.
         surroundings: where to train, where checkpoints lie, and who is told of each epoch.
 
     Raises:
         ModelError: the loss was NaN or infinite, or the checkpoint is damaged.
+        ParamsError: the network has no backbone to treat as params want.
     """
     learner = _learner(network, data, params, surroundings.accelerator)
     progress = load_checkpoint(surroundings.checkpoint_dir, learner.network, learner.optimiser)
@@ -100,40 +101,53 @@ def fit(
 
 
 def _learner(
-    network: nn.Module, data: FitData, params: ExperimentParams, accelerator: Accelerator
-) -> Learner:
+    network: nn.Module, data: FitData[AnyBatch], params: ExperimentParams, accelerator: Accelerator
+) -> Learner[AnyBatch]:
     # channels last before the optimiser sees the parameters: see to_network
     network = network.to(accelerator.device).to(memory_format=torch.channels_last)
-    optimiser = make_optimiser(network, params.optimiser)
+    steps_per_epoch = data.steps_per_epoch
+    transfer = transfer_of(network, params.network, params.transfer, steps_per_epoch=steps_per_epoch)
+    optimiser = make_optimiser(network, params.optimiser, transfer)
     # The optimiser stays ours: accelerate's wrapper serves loss scaling, which float32 does not need, and
     # looks for an optional package on the disk twice per step: a tenth of LeNet-5's time.
     network = accelerator.prepare_model(network)
-    course = Course.of(params.schedule, epochs=params.epochs, steps_per_epoch=data.steps_per_epoch)
+    course = Course.of(params.schedule, epochs=params.epochs, steps_per_epoch=steps_per_epoch)
     return Learner(
         accelerator=accelerator,
         network=network,
         optimiser=optimiser,
-        normalise=data.normalise,
-        loss=partial(cross_entropy, label_smoothing=params.label_smoothing),
+        objective=data.objective,
         learning_rate=lambda step: params.optimiser.learning_rate * rate_factor(step, course),
+        transfer=transfer,
     )
 
 
 def _with_next_epoch(
-    progress: Progress, learner: Learner, data: FitData, params: ExperimentParams
+    progress: Progress, learner: Learner[AnyBatch], data: FitData[AnyBatch], params: ExperimentParams
 ) -> Progress:
     epoch = len(progress.history) + 1
     first_step = (epoch - 1) * data.steps_per_epoch
-    torch.manual_seed(seed_of(params.seed, "epoch", epoch))  # of dropout
-    loss, num_steps = train_one_epoch(learner, data.train(epoch), first_step=first_step)
-    row: Epoch = {"epoch": epoch, "step": first_step + num_steps, "train/loss": loss}
-    row |= {f"val/{name}": value for name, value in judge(learner, data.val).items()}
-    row["lr/network"] = learner.learning_rate(first_step + num_steps - 1)
+    # of dropout, and of the proposals that Faster R-CNN learns from
+    torch.manual_seed(seed_of(params.seed, "epoch", epoch))
+    losses, num_steps = train_one_epoch(learner, data.train(epoch), first_step=first_step)
+    row: Epoch = {"epoch": epoch, "step": first_step + num_steps}
+    row |= {f"train/{name}": value for name, value in losses.items()}
+    found = data.objective.judge(learner.network, data.val, learner.accelerator.device)
+    row |= {f"val/{name}": value for name, value in found.items()}
+    row |= _learning_rates(learner, first_step + num_steps - 1)
     history = (*progress.history, row)
     is_best = best_epoch(history, params.watch) == epoch
     return Progress(
         history=history, best_state=_copy_of_state(learner.network) if is_best else progress.best_state
     )
+
+
+def _learning_rates(learner: Learner[AnyBatch], step: int) -> dict[str, float]:
+    rate = learner.learning_rate(step)
+    if learner.transfer is None:
+        return {"lr/network": rate}
+    share = 0.0 if is_frozen(learner.transfer, step) else learner.transfer.rate_share
+    return {"lr/head": rate, "lr/backbone": rate * share}
 
 
 def _copy_of_state(network: nn.Module) -> dict[str, Tensor]:
@@ -142,8 +156,13 @@ def _copy_of_state(network: nn.Module) -> dict[str, Tensor]:
 
 def _line(row: Epoch, params: ExperimentParams) -> str:
     """Return what is told of an epoch while it runs."""
-    return (
-        f"epoch {row['epoch']:.0f}/{params.epochs}  loss {row['train/loss']:.4f}  "
-        f"val loss {row['val/loss']:.4f}  accuracy {row['val/accuracy']:.3f}  "
-        f"f1 {row['val/f1_macro']:.3f}  lr {row['lr/network']:.2e}"
-    )
+    metrics = [name for name in row if name.startswith("val/") and name != "val/loss"]
+    rates = [name for name in row if name.startswith("lr/")]
+    told = [
+        f"epoch {row['epoch']:.0f}/{params.epochs}",
+        f"loss {row['train/loss']:.4f}",
+        f"val loss {row['val/loss']:.4f}",
+        *(f"{name.removeprefix('val/')} {row[name]:.3f}" for name in metrics),
+        *(f"{name.replace('/network', '').replace('/', ' ')} {row[name]:.2e}" for name in rates),
+    ]
+    return "  ".join(told)

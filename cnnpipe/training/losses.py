@@ -3,8 +3,17 @@
 Legend: B batch, K classes.
 """
 
+import math
+from collections.abc import Sequence
+from typing import Final
+
+import torch
 from torch import Tensor
 from torch.nn import functional
+
+from cnnpipe.errors import ModelError
+
+LOWER_RATE: Final = "lower optimiser.learning_rate, or raise schedule.warmup_epochs"
 
 
 def cross_entropy(logits_BK: Tensor, targets_B: Tensor, *, label_smoothing: float) -> Tensor:
@@ -23,3 +32,26 @@ def cross_entropy(logits_BK: Tensor, targets_B: Tensor, *, label_smoothing: floa
     Source: Szegedy et al. 2016, Rethinking the Inception Architecture, section 7.
     """
     return functional.cross_entropy(logits_BK, targets_B, label_smoothing=label_smoothing)
+
+
+def mean_over_pictures(losses: Sequence[Tensor], sizes: Sequence[int]) -> float:
+    """Return the mean of batches' means, each counted as often as the batch has pictures; in float64.
+
+    Args:
+        losses: scalars, at least one.
+        sizes: pictures in each batch.
+    """
+    values = torch.stack(list(losses)).double().cpu()
+    weights = torch.tensor(sizes, dtype=torch.float64)
+    return float((values * weights).sum() / weights.sum())
+
+
+def finite_on_val(loss: float) -> float:
+    """Return the loss.
+
+    Raises:
+        ModelError: it is NaN or infinite.
+    """
+    if not math.isfinite(loss):
+        raise ModelError("validation", f"the loss on val is {loss}", LOWER_RATE)
+    return loss

@@ -9,9 +9,11 @@ import msgspec
 RUN_FILE = "run.json"
 HISTORY_FILE = "history.jsonl"
 
-# One line of history.jsonl: "epoch" and "step" (ints, the epoch's last step, from 1), and by MLflow's
-# names train/loss, val/loss, val/accuracy, val/f1_macro, lr/network (of that step). No times: outputs
-# are functions of inputs.
+# One line of history.jsonl: "epoch" and "step" (ints, the epoch's last step, from 1), and by MLflow's names
+#   train/loss, and where it has several parts train/loss/<part>;
+#   val/loss, and of a classifier val/accuracy, val/f1_macro, of a detector val/map_50, val/map_50_95;
+#   of that step lr/network, or where params set `transfer` lr/head and lr/backbone (0 while it is frozen).
+# No times: outputs are functions of inputs.
 Epoch = dict[str, float]
 StopReason = Literal["epochs", "early_stopping"]
 

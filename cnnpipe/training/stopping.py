@@ -6,7 +6,7 @@ from typing import Literal
 from cnnpipe.params.experiment import EarlyStoppingParams, ExperimentParams
 from cnnpipe.training.records import Epoch, StopReason
 
-Watched = Literal["accuracy", "f1_macro", "loss"]
+Watched = Literal["accuracy", "f1_macro", "map_50", "map_50_95", "loss"]
 
 
 def best_epoch(history: Sequence[Epoch], watch: Watched) -> int:

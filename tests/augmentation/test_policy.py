@@ -10,14 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cnnpipe.augmentation.policy import (
-    Augment,
-    build_augmentation,
-    build_crop_flip,
-    refuse_albumentationsx,
-)
-from cnnpipe.augmentation.preprocess import FILL, Fit, Picture, build_preprocess
+from cnnpipe.augmentation.pipelines import refuse_albumentationsx
+from cnnpipe.augmentation.policy import Augment, build_augmentation, build_crop_flip
+from cnnpipe.augmentation.preprocess import FILL, Picture, build_preprocess
 from cnnpipe.errors import CnnpipeError
+from cnnpipe.geometry.placement import Fit
 from cnnpipe.params.augment import CropFlipParams
 from cnnpipe.params.experiment import AugmentationParams
 

@@ -6,13 +6,13 @@ from PIL import Image
 
 from cnnpipe.augmentation.preprocess import (
     FILL,
-    Fit,
     Picture,
     build_preprocess,
     fit_square,
     resize,
     to_channels,
 )
+from cnnpipe.geometry.placement import Fit
 
 
 def noise(height: int, width: int, channels: int = 3, *, seed: int = 0) -> Picture:

@@ -23,7 +23,7 @@ STAGES = [
     "compare",
     "record",
 ]
-COMMANDS = [*STAGES, "repro", "lock", "results"]
+COMMANDS = [*STAGES, "repro", "lock", "results", "ui", "init", "update", "predict", "doctor"]
 
 
 @pytest.fixture
@@ -85,7 +85,7 @@ def test_fault_in_params_stops_at_code(project: Path) -> None:
     )
     shown = cnnpipe(project, "code")
     assert shown.returncode == 2
-    assert "experiments.lenet.network" in shown.stderr
+    assert "experiments.lenet: network 'lennet' is not known" in shown.stderr
     assert "did you mean 'lenet'" in shown.stderr
 
 

@@ -4,9 +4,9 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
-from toy_views import make_view, noise
+from toy_views import draw_scene, make_detect_view, make_plan, make_view, noise
 
-from cnnpipe.datasets.packs import PackPlan, open_view, picture_at, positions_of, write_view
+from cnnpipe.datasets.packs import open_detect_view, open_view, picture_at, positions_of, write_view
 from cnnpipe.datasets.records import PIXELS_FILE, SAMPLES_FILE, VIEW_FILE
 from cnnpipe.errors import DataError
 
@@ -98,13 +98,7 @@ def test_samples_of_another_writing_are_found(tmp_path: Path) -> None:
 def test_pictures_must_be_those_of_the_plan(tmp_path: Path, wrong: object) -> None:
     pictures = make_view(tmp_path)
     opened = open_view(tmp_path)
-    plan = PackPlan(
-        source="pictures",
-        classes=opened.view.classes,
-        channels=3,
-        max_side_px=16,
-        samples=opened.samples,
-    )
+    plan = make_plan(opened.samples)
     assert plan.num_bytes == opened.view.num_bytes
     assert callable(wrong)
     with pytest.raises(ValueError, match=r"expected|zip"):
@@ -115,12 +109,28 @@ def test_a_plan_with_a_gap_between_pictures_is_refused(tmp_path: Path) -> None:
     pictures = make_view(tmp_path)
     opened = open_view(tmp_path)
     moved = msgspec.structs.replace(opened.samples[1], offset=opened.samples[1].offset + 1)
-    plan = PackPlan(
-        source="pictures",
-        classes=opened.view.classes,
-        channels=3,
-        max_side_px=16,
-        samples=[opened.samples[0], moved],
-    )
+    plan = make_plan([opened.samples[0], moved])
     with pytest.raises(ValueError, match="expected"):
         write_view(tmp_path, plan, pictures[:2])
+
+
+def test_a_detection_view_comes_back_with_its_boxes(tmp_path: Path) -> None:
+    pictures = make_detect_view(tmp_path, copies=1)
+    opened = open_detect_view(tmp_path)
+    assert (opened.view.task, opened.view.label_attribute) == ("detect", "kind")
+    assert len(opened.samples) == len(pictures) == 24 + 12
+    originals = [position for position, sample in enumerate(opened.samples) if sample.copy == 0]
+    for number, position in enumerate(originals):
+        picture, boxes, class_index = draw_scene(number, side_px=64)
+        sample = opened.samples[position]
+        assert (picture_at(opened, position) == picture).all()
+        assert (sample.boxes, sample.class_index) == (boxes, class_index)
+
+
+def test_a_view_of_another_task_is_refused(tmp_path: Path) -> None:
+    make_view(tmp_path / "classify")
+    make_detect_view(tmp_path / "detect")
+    with pytest.raises(DataError, match=r"is a view of task detect, not classify\n.*cnnpipe augment"):
+        open_view(tmp_path / "detect")
+    with pytest.raises(DataError, match="is a view of task classify, not detect"):
+        open_detect_view(tmp_path / "classify")

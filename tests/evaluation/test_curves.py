@@ -130,3 +130,21 @@ def test_macro_curves_are_means_over_classes() -> None:
     assert curves.macro_precision([one, one], np.array([0.0, 0.3, 0.5, 0.6, 1.0])) == pytest.approx(
         [1, 1, 1, 2 / 3, 2 / 3]
     )
+
+
+def test_mean_precision_is_zero_where_a_curve_has_ended() -> None:
+    of_a_detector = curves.PrecisionRecallCurve(
+        threshold=np.array([0.3, 0.8, np.nan]),
+        precision=np.array([0.5, 1.0, 1.0]),
+        recall=np.array([0.5, 0.25, 0.0]),
+        break_even=0.5,
+    )
+    levels = np.array([0.0, 0.25, 0.4, 0.5, 0.6, 1.0])
+    assert curves.macro_precision([of_a_detector], levels).tolist() == [1, 1, 0.5, 0.5, 0, 0]
+
+
+def test_break_even_of_a_detector_counts_objects_that_nothing_finds() -> None:
+    is_hit, scores = np.array([True, False, True]), np.array([0.9, 0.8, 0.7])
+    assert curves.break_even_point(is_hit, scores, num_positives=3) == pytest.approx(2 / 3)
+    assert np.isnan(curves.break_even_point(is_hit, scores, num_positives=4))
+    assert np.isnan(curves.break_even_point(is_hit, scores, num_positives=0))

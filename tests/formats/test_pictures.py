@@ -14,7 +14,7 @@ from PIL import Image, ImageOps
 from synthetic import noise_picture
 
 from cnnpipe.errors import DataError
-from cnnpipe.formats.pictures import decode_picture, is_sideways, read_picture
+from cnnpipe.formats.pictures import decode_picture, is_sideways, read_header, read_picture
 
 LIMIT = 10**8
 
@@ -244,3 +244,35 @@ def test_pillows_warnings_stay_inside_in_many_threads(
     assert shapes == {(32, 32, 3)}
     assert list(warnings.filters) == before
     assert Image.MAX_IMAGE_PIXELS == 700
+
+
+@pytest.mark.parametrize(
+    ("name", "orientation", "size"),
+    [("a.jpg", 6, (24, 40)), ("a.jpg", 3, (40, 24)), ("a.png", 1, (40, 24)), ("a.tif", 8, (24, 40))],
+)
+def test_a_header_tells_the_upright_size(
+    tmp_path: Path, name: str, orientation: int, size: tuple[int, int]
+) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.new("RGB", (40, 24)).save(tmp_path / name, exif=exif)
+    header = read_header(tmp_path / name)
+    decoded = decode_picture(tmp_path / name, channels=3, max_pixels=1000)
+    assert (header.width, header.height) == size == decoded.pixels.shape[1::-1]
+    assert (header.mode, header.exif_orientation) == (decoded.mode, decoded.exif_orientation)
+
+
+def test_a_header_is_read_without_the_pixels(tmp_path: Path) -> None:
+    Image.effect_noise((300, 200), 80).save(tmp_path / "a.png")
+    content = (tmp_path / "a.png").read_bytes()
+    (tmp_path / "a.png").write_bytes(content[:2000])  # cut off
+    assert read_header(tmp_path / "a.png")[:2] == (300, 200)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no picture"], ids=["missing", "empty", "text"])
+def test_what_has_no_header_is_refused(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "a.png"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(DataError, match=r"a\.png: cannot be read as a picture"):
+        read_header(path)

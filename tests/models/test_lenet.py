@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from cnnpipe.errors import ParamsError
+from cnnpipe.models.building import num_parameters
 from cnnpipe.models.lenet import LeNet5, side_after_s4
-from cnnpipe.models.networks import num_parameters
 from cnnpipe.models.shape import NetworkShape
 
 

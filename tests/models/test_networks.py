@@ -5,7 +5,8 @@ import torch
 from torch import nn
 
 from cnnpipe.errors import ParamsError
-from cnnpipe.models.networks import NETWORKS, PACKAGE_WEIGHTS, build_network, num_parameters
+from cnnpipe.models.building import num_parameters
+from cnnpipe.models.networks import NETWORKS, PACKAGE_WEIGHTS, build_network
 from cnnpipe.models.shape import NetworkShape
 from cnnpipe.params.experiment import NETWORK_WEIGHTS
 

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from cnnpipe.errors import ParamsError
+from cnnpipe.params.augment import DetectViewParams, load_view
 from cnnpipe.params.document import Document
+from cnnpipe.params.experiment import ClassifyParams, DetectParams, load_experiment
 from cnnpipe.params.load import check, load_section, read_yaml
 from cnnpipe.params.split import SplitParams
 
@@ -55,7 +57,18 @@ def test_document_has_a_section_for_every_key_and_no_more() -> None:
         ),
         ({"experiments/lenet/epochs": 0}, "greater than or equal to 1"),
         ({"experiments/lenet/optimiser/learnin_rate": 1.0}, "did you mean 'learning_rate'?"),
-        ({"experiments/lenet/optimiser/name": "adamm"}, "experiments.lenet.optimiser"),
+        (
+            {"experiments/lenet/optimiser/name": "adamm"},
+            "experiments.lenet.optimiser.name is 'adamm': it should be 'sgd', 'adam'",
+        ),
+        ({"experiments/lenet/task": "detekt"}, "experiments.lenet.task is 'detekt'"),
+        ({"experiments/fcos-lite0/decoding/nms_io": 0.5}, "did you mean 'nms_iou'?"),
+        ({"experiments/fcos-lite0/network": "lenet"}, "network 'lenet' is not known for this task"),
+        ({"experiments/lenet/weights": "package"}, "network 'lenet' has weights: none, or those of a file"),
+        ({"experiments/lenet/weights": "file"}, "weights_file is set exactly when"),
+        ({"experiments/fcos-lite0/transfer/frozen_epochs": 99}, "frozen_epochs must be below epochs"),
+        ({"augment/detect": None}, "augment.detect is missing: experiment 'fcos-lite0' reads that view"),
+        ({"compare/detect": None}, "compare.detect is missing"),
         ({"experiments/lenet/schedule/warmup_epochs": 40}, "warmup_epochs must be below epochs"),
         ({"experiments/v1.2": {}}, "experiments.v1.2"),
         ({"experiments": {}}, "experiments"),
@@ -66,6 +79,19 @@ def test_document_has_a_section_for_every_key_and_no_more() -> None:
 )
 def test_fault_is_named_with_its_place(change: dict[str, Any], told: str) -> None:
     assert told in _faults(change)
+
+
+def test_experiment_is_of_the_kind_of_its_task() -> None:
+    assert isinstance(load_experiment(PARAMS, "lenet"), ClassifyParams)
+    assert isinstance(load_experiment(PARAMS, "fcos-lite0"), DetectParams)
+    with pytest.raises(ParamsError, match=r"experiments\.lenett is missing\n.*did you mean 'lenet'"):
+        load_experiment(PARAMS, "lenett")
+
+
+def test_view_is_of_the_kind_of_its_name() -> None:
+    assert isinstance(load_view(PARAMS, "detect"), DetectViewParams)
+    with pytest.raises(ParamsError, match="did you mean 'classify'"):
+        load_view(PARAMS, "clasify")
 
 
 def test_all_faults_come_in_one_message() -> None:

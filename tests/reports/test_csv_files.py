@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from cnnpipe.evaluation.arrays import Scored
+from cnnpipe.evaluation.confusion import confusion_matrix
 from cnnpipe.evaluation.curves import curves_of
 from cnnpipe.reports import csv_files
 
@@ -23,7 +24,8 @@ def rows_of(text: str) -> list[list[str]]:
 
 
 def test_confusion_matrix_has_class_names_on_both_sides_and_truth_in_rows() -> None:
-    header, *rows = rows_of(csv_files.confusion_matrix_csv(SAMPLES))
+    matrix = confusion_matrix(SAMPLES.truth, SAMPLES.predicted, num_classes=3)
+    header, *rows = rows_of(csv_files.confusion_matrix_csv(matrix, SAMPLES.classes))
     assert header == ["truth", *SAMPLES.classes]
     assert rows == [
         ['a,"b"', "1", "0", "1"],
@@ -33,7 +35,7 @@ def test_confusion_matrix_has_class_names_on_both_sides_and_truth_in_rows() -> N
 
 
 def test_labels_are_pairs_in_the_order_of_samples() -> None:
-    header, *rows = rows_of(csv_files.labels_csv(SAMPLES))
+    header, *rows = rows_of(csv_files.labels_csv(SAMPLES.truth, SAMPLES.predicted, SAMPLES.classes))
     assert header == ["actual", "predicted"]
     assert rows[1] == ['a,"b"', "中文"]
     assert len(rows) == 4

@@ -1,28 +1,27 @@
-import hashlib
 import logging
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from split_projects import HEIGHT, WIDTH, Drawn, digests, pixels_of, write_project
 from toy_views import noise
 
 from cnnpipe import files
-from cnnpipe.annotations import LabelledObject, LabelledPicture, Split, SplitRow
+from cnnpipe.annotations import LabelledPicture, Split, SplitRow
+from cnnpipe.datasets import split_pictures
 from cnnpipe.datasets.packs import OpenView, open_view, picture_at
-from cnnpipe.datasets.records import PIXELS_FILE
+from cnnpipe.datasets.records import PIXELS_FILE, Sample
 from cnnpipe.errors import DataError, StorageError
 from cnnpipe.formats.pictures import read_picture
-from cnnpipe.geometry.boxes import Box
 from cnnpipe.params.augment import ClassifyViewParams
-from cnnpipe.stages import augment as stage
-from cnnpipe.stages.augment import AugmentInputs, ViewReport, augment
+from cnnpipe.stages.augment import augment
+from cnnpipe.tasks.classify.view import ViewReport
 
-WIDTH, HEIGHT = 60, 40
 SPLITS: tuple[Split, ...] = ("train", "train", "val", "test")
 PARAMS = {
     "source": "objects",
@@ -37,14 +36,6 @@ PARAMS = {
 }
 
 
-class Drawn(NamedTuple):
-    """A picture of the project under test, and its objects as label and box."""
-
-    split: Split | None
-    objects: Sequence[tuple[str, tuple[float, float, float, float]]]
-    label: str | None = None
-
-
 PROJECT = [
     Drawn(split, [("bee", (4, 4, 24, 20)), ("ant", (30, 10, 50, 26))], label=("day", "night")[n // 4])
     for n, split in enumerate(SPLITS * 2)
@@ -55,43 +46,7 @@ def params(**changes: Any) -> ClassifyViewParams:
     return ClassifyViewParams.model_validate(PARAMS | changes)
 
 
-def write_project(folder: Path, pictures: Sequence[Drawn]) -> AugmentInputs:
-    """Write pictures of noise and the records that stand for them after split."""
-    images, objects, rows = [], [], []
-    for number, drawn in enumerate(pictures):
-        image_id = f"photos/{number}.png"
-        path = folder / "raw" / image_id
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(pixels_of(number)).save(path)
-        picture = LabelledPicture(
-            image_id=image_id,
-            width=WIDTH,
-            height=HEIGHT,
-            sha256=files.sha256_of_file(path),
-            perceptual_hash="0" * 16,
-            label=drawn.label,
-            file_attributes={},
-        )
-        images.append(picture)
-        for region, (label, box) in enumerate(drawn.objects):
-            item = LabelledObject(
-                image_id=image_id, region=region, label=label, box=Box(*box), outline=None, attributes={}
-            )
-            objects.append(item)
-        rows.append(SplitRow(image_id=image_id, split=drawn.split, group=f"group {number}", reason="given"))
-    files.write_jsonl(folder / "validated" / "images.jsonl", images)
-    files.write_jsonl(folder / "validated" / "objects.jsonl", objects)
-    files.write_jsonl(folder / "splits.jsonl", rows)
-    return AugmentInputs(
-        validated=folder / "validated", splits=folder / "splits.jsonl", raw_dir=folder / "raw"
-    )
-
-
-def pixels_of(number: int) -> NDArray[np.uint8]:
-    return noise(HEIGHT, WIDTH, 3, seed=number)
-
-
-def made(folder: Path, pictures: Sequence[Drawn] = PROJECT, **changes: Any) -> OpenView:
+def made(folder: Path, pictures: Sequence[Drawn] = PROJECT, **changes: Any) -> OpenView[Sample]:
     augment(write_project(folder, pictures), folder / "view", params(**changes))
     return open_view(folder / "view")
 
@@ -104,6 +59,11 @@ def test_every_object_becomes_the_crop_of_its_box(tmp_path: Path) -> None:
     opened = made(tmp_path)
     assert len(opened.samples) == 16
     assert opened.view.classes == ["ant", "bee"]
+    assert (opened.view.task, opened.view.source, opened.view.label_attribute) == (
+        "classify",
+        "objects",
+        "kind",
+    )
     for position, sample in enumerate(opened.samples):
         number, region = position // 2, position % 2
         assert sample.sample_id == f"photos/{number}.png#{region}"
@@ -134,6 +94,7 @@ def test_whole_pictures_are_labelled_by_their_attribute(tmp_path: Path) -> None:
     pictures = [*PROJECT, Drawn("train", [], label=None)]
     opened = made(tmp_path, pictures, source="pictures", max_side_px=100)
     assert opened.view.classes == ["day", "night"]
+    assert (opened.view.source, opened.view.label_attribute) == ("pictures", "time")
     assert [sample.sample_id for sample in opened.samples] == [f"photos/{n}.png" for n in range(8)]
     assert all((picture_at(opened, n) == pixels_of(n)).all() for n in range(8))
     assert report_of(tmp_path).lost == {"no label": {"": {"train": 1}}}
@@ -171,10 +132,6 @@ def test_copies_are_of_train_only_and_beside_their_original(tmp_path: Path) -> N
             assert copied.shape == source.shape
     pictures = {picture_at(opened, position).tobytes() for position in range(len(opened.samples))}
     assert len(pictures) >= 36  # of 40: a small picture's crop may be the whole of it
-
-
-def digests(folder: Path) -> dict[str, str]:
-    return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(folder.iterdir())}
 
 
 def test_same_inputs_same_bytes_and_the_seed_changes_copies_only(tmp_path: Path) -> None:
@@ -315,7 +272,7 @@ def test_every_picture_is_decoded_once(tmp_path: Path, monkeypatch: pytest.Monke
         read.append(path.name)
         return read_picture(path, **options)
 
-    monkeypatch.setattr(stage, "read_picture", counted)
+    monkeypatch.setattr(split_pictures, "read_picture", counted)
     made(tmp_path, copies=2)
     assert sorted(read) == [f"{number}.png" for number in range(8)]
 

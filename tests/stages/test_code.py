@@ -10,8 +10,18 @@ import pytest
 
 from cnnpipe import files
 from cnnpipe.errors import ParamsError
+from cnnpipe.params.augment import VIEW_KINDS
+from cnnpipe.params.experiment import EXPERIMENT_KINDS
 from cnnpipe.stages import code as stage
-from cnnpipe.stages.code import NUMERIC_PACKAGES, STAGES, code, code_closure, stage_digest
+from cnnpipe.stages.code import (
+    NUMERIC_PACKAGES,
+    STAGES,
+    STAGES_BY_TASK,
+    TASKS,
+    code,
+    code_closure,
+    stage_digest,
+)
 from cnnpipe.tracking import quick
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -42,6 +52,24 @@ def test_closure_is_that_of_the_import_graph(name: str, imports: grimp.ImportGra
     assert code_closure(name) == expected
 
 
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("name", STAGES_BY_TASK)
+def test_closure_of_a_task_leaves_out_the_other_tasks(name: str, task: str) -> None:
+    of_task = code_closure(name, task)
+    assert {f"cnnpipe.tasks.{other}." for other in TASKS if _reaches(of_task, other)} == {
+        f"cnnpipe.tasks.{task}."
+    }
+    assert code_closure(name) == {module for each in TASKS for module in code_closure(name, each)}
+
+
+def _reaches(closure: set[str], task: str) -> bool:
+    return any(module.startswith(f"cnnpipe.tasks.{task}.") for module in closure)
+
+
+def test_tasks_are_those_of_the_params() -> None:
+    assert set(TASKS) == set(EXPERIMENT_KINDS) == set(VIEW_KINDS)
+
+
 def test_every_package_is_numeric_or_neutral(imports: grimp.ImportGraph) -> None:
     modules = {module for name in STAGES for module in code_closure(name)}
     imported = {
@@ -55,8 +83,10 @@ def test_every_package_is_numeric_or_neutral(imports: grimp.ImportGraph) -> None
 
 def test_every_stage_of_the_graph_has_a_digest() -> None:
     named = {line.strip() for line in (ROOT / "dvc.yaml").read_text(encoding="utf-8").splitlines()}
+    tasks = {"augment": "${key}", "train": "${item.task}", "evaluate": "${item.task}"}
     for name in STAGES:
-        assert any(f"{{code.json: [{name}]}}" in line for line in named), name
+        entry = f'"{name}.{tasks[name]}"' if name in STAGES_BY_TASK else name
+        assert any(f"{{code.json: [{entry}]}}" in line for line in named), name
 
 
 def test_edit_of_an_imported_module_changes_the_digest(

@@ -173,7 +173,7 @@ def test_single_experiment_needs_no_partner(project: Path, recipe: ExperimentPar
     comparison = run(project, ["middling"], recipe)
     assert comparison.pairs == []
     assert comparison.experiments[0].rank == 1
-    assert "1 experiment by accuracy" in page_of(project)
+    assert "Classification: 1 experiment by Accuracy" in page_of(project)
 
 
 def test_folders_of_other_experiments_are_not_looked_at(project: Path, recipe: ExperimentParams) -> None:
@@ -191,7 +191,7 @@ def test_experiments_on_different_data_are_not_paired(project: Path, recipe: Exp
     assert "different data: good, poor; new." in comparison.notes[0]
     page = page_of(project)
     assert "different data" in page
-    cards = page[page.index('id="pictures"') : page.index('id="definitions"')]
+    cards = page[page.index('id="classify-pictures"') : page.index('id="classify-definitions"')]
     assert "new:" in cards  # judged on the view as it is
     assert "good:" not in cards
 
@@ -240,7 +240,7 @@ def test_page_stands_alone_escapes_names_and_shows_settings_that_differ(
     assert "<b>boot" not in page
     assert "&lt;b&gt;boot" in page
     assert {url for url in re.findall(r"https?://[^\s\"']+", page) if "w3.org" not in url} == set()
-    settings = page[page.index('id="settings"') : page.index('id="definitions"')]
+    settings = page[page.index('id="classify-settings"') : page.index('id="classify-definitions"')]
     assert "<code>seed</code>" in settings
     assert "input.side_px" not in settings
 

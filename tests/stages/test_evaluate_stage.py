@@ -12,6 +12,7 @@ import bundles
 import numpy as np
 import numpy.typing as npt
 import pytest
+from detections import run_pycocotools
 from sklearn import metrics  # type: ignore[import-untyped]  # no stubs
 
 from cnnpipe import files
@@ -23,6 +24,7 @@ from cnnpipe.inference.classifier import Classifier
 from cnnpipe.params.evaluate import EvaluateParams
 from cnnpipe.reports.thumbnails import thumbnail_uri
 from cnnpipe.stages import evaluate as stage
+from cnnpipe.tasks.classify import judgement
 
 Floats = npt.NDArray[np.float64]
 CLASSES = ("50%", "_hidden", "c++", "عربى", "中文", "a,<b>")
@@ -44,7 +46,7 @@ def recorded() -> Iterator[list[tuple[Path, Path]]]:
 @pytest.fixture
 def good_scores(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the network be as good as a trained one."""
-    monkeypatch.setattr(stage, "predict_view", _predict)
+    monkeypatch.setattr(judgement, "predict_view", _predict)
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +56,7 @@ def project(tmp_path_factory: pytest.TempPathFactory, recorded: object) -> Path:
     bundles.make_view(folder / "view", classes=CLASSES, pictures_per_split=40)
     bundles.make_bundle(folder / "model", folder / "view", classes=CLASSES)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(stage, "predict_view", _predict)
+        patch.setattr(judgement, "predict_view", _predict)
         run(folder)
     return folder
 
@@ -206,6 +208,25 @@ def test_confusion_matrix_and_labels_agree_with_the_predictions(project: Path) -
 def predicted_of(prediction: Prediction) -> str:
     """The class of the highest score; of equal ones the first."""
     return max(prediction.scores.items(), key=lambda item: item[1])[0]
+
+
+def test_coco_files_hold_each_crop_as_a_picture_with_one_object(project: Path) -> None:
+    out = project / "results"
+    predictions = files.read_jsonl(out / "predictions.jsonl", Prediction)
+    truth = json.loads((out / "truth.coco.json").read_text(encoding="utf-8"))
+    results = json.loads((out / "predictions.coco.json").read_text(encoding="utf-8"))
+    assert [one["name"] for one in truth["categories"]] == list(CLASSES)
+    names = {one["id"]: one["name"] for one in truth["categories"]}
+    assert [one["file_name"] for one in truth["images"]] == [f"{p.image_id}#{p.region}" for p in predictions]
+    assert [names[one["category_id"]] for one in truth["annotations"]] == [p.label for p in predictions]
+    assert [names[one["category_id"]] for one in results] == [predicted_of(p) for p in predictions]
+    assert [one["score"] for one in results] == [max(p.scores.values()) for p in predictions]
+    for image, annotation, result in zip(truth["images"], truth["annotations"], results, strict=True):
+        assert annotation["bbox"] == result["bbox"] == [0, 0, image["width"], image["height"]]
+    share_right = np.mean([predicted_of(p) == p.label for p in predictions])
+    stats = run_pycocotools(truth, results).eval["recall"][0, :, 0, 2]  # at an IoU of 0.5, by class
+    sizes = np.array([sum(p.label == label for p in predictions) for label in CLASSES])
+    assert (stats * sizes).sum() / sizes.sum() == pytest.approx(share_right)
 
 
 def test_predictions_name_their_samples_in_the_order_of_the_view(project: Path) -> None:

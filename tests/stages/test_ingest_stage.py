@@ -116,6 +116,73 @@ def test_regions_of_several_files_are_appended(tmp_path: Path) -> None:
     assert counts["annotation files"] == 2
 
 
+def review(filename: str, value: object, *xs: int) -> dict[str, Any]:
+    return entry(filename, *(rect(x, 0, 5, 5) for x in xs), cnnpipe_review=value)
+
+
+def xs_of(regions: list[Region]) -> list[float]:
+    return [region.shape.x for region in regions if isinstance(region.shape, Rect)]
+
+
+@pytest.mark.parametrize(
+    "value", ["machine", " machine\n", {"machine": True}], ids=["text", "blanks", "checkbox"]
+)
+def test_unchecked_boxes_and_their_absence_are_no_truth(tmp_path: Path, value: object) -> None:
+    raw = tmp_path / "raw"
+    put(raw, "a.png", "b.png", "c.png")
+    write_via(raw / "truth.json", [entry("a.png", rect(1, 0, 5, 5), scene="day")])
+    found_by_a_network = [review("a.png", value, 2, 3), review("b.png", value, 4), review("c.png", value)]
+    write_via(raw / "predicted.json", [*found_by_a_network, review("gone.png", value, 5)])
+    ingest(tmp_path / "out", params(raw))
+    [picture], regions, findings = read(tmp_path / "out")
+    assert (picture.image_id, picture.file_attributes, xs_of(regions)) == ("a.png", {"scene": "day"}, [1])
+    assert {finding.code for finding in findings} == {"picture-unchecked"}
+    assert [(finding.where, finding.what[-12:]) for finding in findings] == [
+        ("a.png", "(regions: 2)"),
+        ("b.png", "(regions: 1)"),
+        ("c.png", "(regions: 0)"),
+        ("predicted.json: gone.png", "(regions: 1)"),
+    ]
+    assert findings[0].fix == "look the picture over in VIA, then set its cnnpipe_review to checked"
+
+
+@pytest.mark.parametrize("value", ["checked", {"checked": True, "machine": False}])
+def test_what_a_person_checked_counts_without_regions_too(tmp_path: Path, value: object) -> None:
+    raw = tmp_path / "raw"
+    put(raw, "a.png", "b.png")
+    write_via(raw / "predicted.json", [review("a.png", value, 1), review("b.png", value)])
+    ingest(tmp_path / "out", params(raw))
+    pictures, regions, findings = read(tmp_path / "out")
+    assert [picture.image_id for picture in pictures] == ["a.png", "b.png"]
+    assert (xs_of(regions), findings) == ([1], [])
+
+
+def test_of_several_entries_only_the_checked_ones_of_the_last_file_count(tmp_path: Path) -> None:
+    raw = tmp_path / "raw"
+    put(raw, "a.png")
+    write_via(raw / "1.json", [entry("a.png", rect(1, 0, 5, 5), scene="day")])
+    write_via(raw / "2.json", [review("a.png", "checked", 2)])
+    write_via(raw / "3.json", [review("a.png", "checked", 3), review("a.png", "checked", 4)])
+    write_via(raw / "4.json", [review("a.png", "machine", 5)])
+    ingest(tmp_path / "out", params(raw))
+    [picture], regions, [finding] = read(tmp_path / "out")
+    assert xs_of(regions) == [3, 4]
+    assert [region.region for region in regions] == [0, 1]
+    assert picture.file_attributes == {"cnnpipe_review": "checked"}
+    assert (finding.code, finding.where) == ("picture-merged", "a.png")
+    assert finding.what == "annotated 4 times, in 1.json, 2.json, 3.json; those checked in 3.json are kept"
+
+
+def test_the_order_of_the_files_decides_which_check_is_the_last(tmp_path: Path) -> None:
+    raw = tmp_path / "raw"
+    put(raw, "a.png")
+    for number in (1, 2):
+        write_via(raw / f"{number}.json", [review("a.png", "checked", number)])
+    ingest(tmp_path / "out", params(raw, "2.json", "1.json"))
+    _, regions, _ = read(tmp_path / "out")
+    assert xs_of(regions) == [1]
+
+
 def test_the_same_file_twice_is_read_once(tmp_path: Path) -> None:
     raw = tmp_path / "raw"
     put(raw, "a.png")

@@ -7,23 +7,31 @@ from typing import Any, Self
 
 import msgspec
 import pytest
+import torch
 from bundles import make_view
+from safetensors.torch import load_file
+from toy_detectors import toy_detect_params
 from toy_pictures import toy_params
+from toy_views import make_detect_view
 
 from cnnpipe import files, paths
-from cnnpipe.datasets.classification import batches_of_epoch, training_loader
+from cnnpipe.datasets.classification import training_loader
+from cnnpipe.datasets.loading import batches_of_epoch
 from cnnpipe.datasets.normalisation import channel_statistics
 from cnnpipe.datasets.packs import open_view
 from cnnpipe.datasets.records import SAMPLES_FILE, VIEW_FILE, Sample, View
-from cnnpipe.errors import DataError
+from cnnpipe.errors import DataError, ModelError
 from cnnpipe.inference.classifier import load_classifier
+from cnnpipe.inference.detector import load_detector
 from cnnpipe.models.bundle import MODEL_FILE, WEIGHTS_FILE, ModelSpec
-from cnnpipe.params.experiment import ExperimentParams, TrainParams
+from cnnpipe.params.experiment import ClassifyParams, TrainParams
 from cnnpipe.stages import train as stage
+from cnnpipe.tasks.classify import training as classify
 from cnnpipe.tracking.store import open_store
 from cnnpipe.training.records import HISTORY_FILE, RUN_FILE, Epoch, RunRecord
 
 VIEW = Path("data/augmented/classify")
+DETECT_VIEW = Path("data/augmented/detect")
 OUT = Path("models/tiny")
 MACHINE = TrainParams(device="cpu", num_threads=1, num_workers=0)
 INPUT = {"side_px": 16, "channels": 3, "fit": "letterbox", "normalisation": "dataset"}
@@ -57,18 +65,18 @@ class RecordedRun:
 def run(project_dir: Path, monkeypatch: pytest.MonkeyPatch) -> RecordedRun:
     """Return the run that the stage will feed, in a project with a view of its own."""
     make_view(VIEW, pictures_per_split=12)
-    files.write_json(paths.CODE, {"train": "ab torch 2"})
+    files.write_json(paths.CODE, {"train": {"classify": "ab torch 2", "detect": "cd"}})
     recorded = RecordedRun()
     monkeypatch.setattr(stage, "start_run", lambda _training, device: recorded)
     monkeypatch.setattr(stage, "ensure_run_if_reachable", lambda _model, _results: None)
     return recorded
 
 
-def recipe(**changes: Any) -> ExperimentParams:
+def recipe(**changes: Any) -> ClassifyParams:
     return toy_params(**({"input": INPUT, "epochs": 2} | changes))
 
 
-def train(params: ExperimentParams | None = None, machine: TrainParams = MACHINE) -> RunRecord:
+def train(params: ClassifyParams | None = None, machine: TrainParams = MACHINE) -> RunRecord:
     return stage.train("tiny", VIEW, OUT, params or recipe(), machine)
 
 
@@ -116,7 +124,7 @@ def test_the_order_of_train_and_its_augmentation_are_of_the_experiments_seed(
         seeds.append(seed)
         return training_loader(*arguments, seed=seed, **others)
 
-    monkeypatch.setattr(stage, "training_loader", spy)
+    monkeypatch.setattr(classify, "training_loader", spy)
     train(recipe(seed=17))
     assert seeds == [17]
 
@@ -145,7 +153,7 @@ def test_a_stopped_training_goes_on_and_ends_in_the_same_files(
                 raise KeyboardInterrupt
             return batches_of_epoch(loader, epoch)
 
-        patch.setattr(stage, "batches_of_epoch", stop_in_epoch_2)
+        patch.setattr(classify, "batches_of_epoch", stop_in_epoch_2)
         with pytest.raises(KeyboardInterrupt):
             train(params)
     assert hashes() == whole  # untouched by what was broken off
@@ -231,9 +239,22 @@ def test_code_json_is_needed(run: RecordedRun) -> None:
         train()
 
 
+def test_code_json_of_another_version_is_refused(run: RecordedRun) -> None:
+    files.write_json(paths.CODE, {"train": "ab"})
+    with pytest.raises(DataError, match="has no digest of train for task classify") as caught:
+        train()
+    assert caught.value.fix == "run `cnnpipe code`"
+
+
+def test_a_change_of_another_tasks_code_makes_no_other_training(run: RecordedRun) -> None:
+    first = train()
+    files.write_json(paths.CODE, {"train": {"classify": "ab torch 2", "detect": "new"}})
+    assert train().signature == first.signature
+
+
 def test_a_change_of_code_makes_it_another_training(run: RecordedRun) -> None:
     first = train()
-    files.write_json(paths.CODE, {"train": "cd", "evaluate": ""})
+    files.write_json(paths.CODE, {"train": {"classify": "cd", "detect": "cd"}})
     assert train().signature != first.signature
 
 
@@ -244,7 +265,7 @@ def test_a_view_smaller_than_the_input_is_told(run: RecordedRun, caplog: pytest.
 
 def test_the_run_in_mlflow_holds_every_epoch_and_is_finished(project_dir: Path) -> None:
     make_view(VIEW, pictures_per_split=12)
-    files.write_json(paths.CODE, {"train": "ab"})
+    files.write_json(paths.CODE, {"train": {"classify": "ab"}})
     record = train()
     store = open_store()
     signature = f"tags.`cnnpipe.signature` = '{record.signature}'"
@@ -257,3 +278,54 @@ def test_the_run_in_mlflow_holds_every_epoch_and_is_finished(project_dir: Path) 
         (row["step"], row["val/loss"]) for row in history
     ]
     assert len(store.client.get_metric_history(found.info.run_id, "time/epoch_seconds")) == 2
+
+
+@pytest.fixture
+def detect_run(run: RecordedRun) -> RecordedRun:
+    """Return the run, in a project with a detection view, too."""
+    make_detect_view(DETECT_VIEW, splits=("train", "val"), num_samples=12)
+    return run
+
+
+def train_detector(**changes: Any) -> RunRecord:
+    changes = {"epochs": 1, "schedule": {"name": "constant", "warmup_epochs": 0.0}} | changes
+    return stage.train("tiny", DETECT_VIEW, OUT, toy_detect_params(**changes), MACHINE)
+
+
+def test_a_detector_leaves_the_same_files(detect_run: RecordedRun) -> None:
+    record = train_detector()
+    first = hashes()
+    assert sorted(first) == [
+        "history.jsonl", "last.safetensors", "model.json", "run.json", "weights.safetensors",
+    ]  # fmt: skip
+    spec = load_detector(OUT).spec
+    assert (spec.task, spec.network, spec.classes) == ("detect", "fcos-lite0", ["ant", "bee", "cat"])
+    assert (spec.source, spec.label_attribute) == ("objects", "kind")
+    assert list(spec.thresholds) == spec.classes
+    assert spec.decoding is not None
+    assert spec.decoding.nms_iou == 0.6
+    assert (record.task, record.params["transfer.batch_norm"]) == ("detect", "frozen")
+    assert record.inputs == {"data/augmented/detect/view.json": files.sha256_of_file(DETECT_VIEW / VIEW_FILE)}
+    assert detect_run.ended == "FINISHED epochs"
+    train_detector()
+    assert hashes() == first
+
+
+def test_first_weights_come_from_the_file_that_is_named(detect_run: RecordedRun) -> None:
+    """Its path is relative to the project; the backbone hardly learns here, so it is still to be seen."""
+    train_detector()
+    OUT.rename("given")
+    path = Path("given") / WEIGHTS_FILE
+    given = {"file": str(path), "sha256": files.sha256_of_file(path)}
+    with pytest.raises(ModelError, match="has the SHA-256"):
+        train_detector(weights="file", weights_file=given | {"sha256": "0" * 64})
+    slow = {"backbone_rate": 1e-9, "frozen_epochs": 0, "batch_norm": "frozen"}
+    train_detector(weights="file", weights_file=given, transfer=slow)
+    found, start = load_file(OUT / WEIGHTS_FILE), load_file(path)
+    body = [name for name in found if name.startswith("detector.backbone.body.")]
+    assert all(torch.allclose(found[name], start[name], atol=1e-6) for name in body)
+
+
+def test_a_view_of_another_task_is_refused(detect_run: RecordedRun) -> None:
+    with pytest.raises(DataError, match="is a view of task classify, not detect"):
+        stage.train("tiny", VIEW, OUT, toy_detect_params(), MACHINE)

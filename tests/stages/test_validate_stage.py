@@ -73,6 +73,26 @@ def codes(folder: Path) -> dict[str, list[tuple[str, int | None]]]:
 KEPT = rect(0, 0, 9, 9, **{"class": "a"})
 
 
+def test_pictures_that_nobody_checked_are_no_truth(tmp_path: Path) -> None:
+    found = entry("machine.png", KEPT, cnnpipe_review="machine")
+    ingest_into(tmp_path, entry("a.png", KEPT), entry("b.png", KEPT), entry("c.png", KEPT), found)
+    counts = run(tmp_path, limits={"picture-unchecked": 0.25})
+    assert (counts["pictures"], counts["objects"], counts["picture-unchecked"]) == (3, 3, 1)
+    with pytest.raises(
+        DataError, match=r"picture-unchecked: 1 of 4 pictures \(25\.0 %\), the limit is 24\.0 %"
+    ):
+        run(tmp_path, limits={"picture-unchecked": 0.24})
+
+
+@pytest.mark.parametrize("attribute", [None, "scene"])
+def test_data_that_nobody_checked_is_refused_with_the_reason(tmp_path: Path, attribute: str | None) -> None:
+    ingest_into(tmp_path, entry("machine.png", KEPT, cnnpipe_review="machine"))
+    with pytest.raises(
+        DataError, match=r"no object with a class is left of 0 regions \(1 picture-unchecked\)"
+    ):
+        run(tmp_path, image_label_attribute=attribute)
+
+
 @pytest.mark.parametrize("kind", ["via1", "project"])
 def test_a_clean_project_passes_whole(tmp_path: Path, kind: Any) -> None:
     project = make_project(tmp_path / "raw", kind=kind)

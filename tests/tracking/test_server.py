@@ -4,7 +4,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -31,7 +30,7 @@ def server(project_with_store: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
         port = free.getsockname()[1]
     address = f"http://127.0.0.1:{port}"
     monkeypatch.setenv("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")
-    command = ui.command(f"sqlite:///{project_with_store}/mlflow.db", str(port))
+    command = ui.command(f"sqlite:///{project_with_store}/mlflow.db", port)
     with Path("server.log").open("w", encoding="utf-8") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
     try:
@@ -80,6 +79,5 @@ def test_where_a_server_exists_none_is_started(
     project_dir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://tracking.example.org")
-    monkeypatch.setattr(sys, "argv", ["ui"])
-    ui.main()
+    ui.serve(5000)
     assert "https://tracking.example.org" in capsys.readouterr().err

@@ -11,8 +11,9 @@ from toy_pictures import STEPS_PER_EPOCH, toy_data, toy_epoch, toy_network, toy_
 
 from cnnpipe.errors import ModelError
 from cnnpipe.models.weights import write_weights
-from cnnpipe.params.experiment import ExperimentParams
+from cnnpipe.params.experiment import ClassifyParams
 from cnnpipe.training.checkpoints import CHECKPOINT_FILE
+from cnnpipe.training.classification import Batch
 from cnnpipe.training.devices import make_accelerator
 from cnnpipe.training.fit import FitData, Fitted, Surroundings, fit
 from cnnpipe.training.records import Epoch
@@ -21,7 +22,7 @@ SGD = {"name": "sgd", "learning_rate": 0.05, "momentum": 0.9, "nesterov": True, 
 
 
 def fit_toy(
-    checkpoint_dir: Path, params: ExperimentParams | None = None, *, data: FitData | None = None
+    checkpoint_dir: Path, params: ClassifyParams | None = None, *, data: FitData[Batch] | None = None
 ) -> tuple[Fitted, list[tuple[Epoch, float | None]]]:
     """Fit the toy network; return the end and what was told on the way."""
     told: list[tuple[Epoch, float | None]] = []
@@ -39,7 +40,7 @@ def digests(fitted: Fitted, folder: Path) -> tuple[str, str]:
     )
 
 
-def interrupted(after_batches: int, error: BaseException) -> FitData:
+def interrupted(after_batches: int, error: BaseException) -> FitData[Batch]:
     """Return the toy data, which raises `error` after so many batches of train."""
     left = iter(range(after_batches))
 

@@ -6,6 +6,7 @@ from torch import nn
 
 from cnnpipe.params.experiment import AdamParams, SgdParams
 from cnnpipe.training.optimisers import make_optimiser, set_learning_rate
+from cnnpipe.training.transfer import Transfer
 
 
 def layer_at_one() -> nn.Linear:
@@ -67,6 +68,25 @@ def test_frozen_parameters_are_left_out() -> None:
     layer.bias.requires_grad_(False)
     optimiser = make_optimiser(layer, AdamParams(name="adam", learning_rate=0.1, weight_decay=0.0))
     assert sum(len(group["params"]) for group in optimiser.param_groups) == 1
+
+
+def test_a_backbone_has_groups_and_a_rate_of_its_own() -> None:
+    network = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1))
+    transfer = Transfer(
+        parameters=tuple(network[0].parameters()),
+        norms=(),
+        rate_share=0.1,
+        thaw_step=0,
+        has_held_norms=False,
+    )
+    optimiser = make_optimiser(
+        network, AdamParams(name="adam", learning_rate=0.1, weight_decay=0.5), transfer
+    )
+    set_learning_rate(optimiser, 0.02)
+    assert [(len(g["params"]), g["weight_decay"], g["lr"]) for g in optimiser.param_groups] == [
+        (1, 0.5, 0.02), (1, 0.0, 0.02), (1, 0.5, 0.002), (1, 0.0, 0.002),
+    ]  # fmt: skip
+    assert [p.numel() for g in optimiser.param_groups for p in g["params"]] == [3, 1, 6, 3]
 
 
 def test_the_rate_is_set_for_every_group() -> None:

@@ -8,6 +8,8 @@ import msgspec
 
 # VIA's own demo leaves these in thousands of files.
 DEMO_ATTRIBUTES: Final = frozenset({"name", "type", "image_quality", "caption", "public_domain", "image_url"})
+# How sure a network was (see review.py, which imports this module): a number, and never a class.
+_SCORE: Final = "score"
 # What scripts and VIA's CSV leave for no value. "none" in small letters can be a class.
 _MISSING: Final = frozenset({"", "undefined", "null", "None"})
 
@@ -56,13 +58,14 @@ def attributes_in_use(attributes: Iterable[Mapping[str, Any]]) -> dict[str, Attr
 def guess_label_attribute(uses: Mapping[str, AttributeUse]) -> str | None:
     """Return the attribute that most likely holds the class; None where none has a value.
 
-    The rule: those never filled in are left out, and those of VIA's demo, unless nothing else is
-    there. Of the rest a single one is taken; else the one with the fewest distinct labels, where
-    checkboxes come last and before them one that never changes; ties go to the one filled in more
-    often, then by name.
+    The rule: those never filled in are left out, and so are the score of a network and those of
+    VIA's demo, unless nothing else is there; the score goes first. Of the rest a single one is
+    taken; else the one with the fewest distinct labels, where checkboxes come last and before them
+    one that never changes; ties go to the one filled in more often, then by name.
     """
     filled = {name: use for name, use in uses.items() if use.labels}
-    own = {name: use for name, use in filled.items() if name not in DEMO_ATTRIBUTES} or filled
+    drawn = {name: use for name, use in filled.items() if name != _SCORE} or filled
+    own = {name: use for name, use in drawn.items() if name not in DEMO_ATTRIBUTES} or drawn
     return min(own, key=lambda name: _rank(name, own[name]), default=None)
 
 

@@ -90,7 +90,8 @@ def _read(path: Path, where: str) -> bytes:
         return path.read_bytes()
     except OSError as error:
         what = f"cannot be read: {error.strerror}"
-        raise AnnotationError(where, what, "check ingest.annotations in params.yaml") from error
+        fix = "check its name: in --annotations, or in ingest.annotations of params.yaml"
+        raise AnnotationError(where, what, fix) from error
 
 
 def _refusal(kind: Kind | None, text: bytes, where: str) -> AnnotationError:
@@ -98,4 +99,4 @@ def _refusal(kind: Kind | None, text: bytes, where: str) -> AnnotationError:
         what, fix = _NOT_READ[kind]
         return AnnotationError(where, f"holds {what}", fix)
     what = "is not a VIA file" if text.strip() else "is empty"
-    return AnnotationError(where, what, "name a VIA file in ingest.annotations: " + _EXPORT)
+    return AnnotationError(where, what, "name a VIA file instead: " + _EXPORT)

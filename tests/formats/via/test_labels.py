@@ -12,6 +12,7 @@ from cnnpipe.formats.via.labels import (
     guess_label_attribute,
     labels_of,
 )
+from cnnpipe.formats.via.review import SCORE_ATTRIBUTE
 from cnnpipe.formats.via.spelling import near_spellings
 
 
@@ -67,12 +68,20 @@ def test_labels_of_a_value(value: Any, labels: list[str]) -> None:
             [{"a": "1", "b": "1"}, {"a": "2", "b": "2"}, {"b": "2"}], "b", id="filled in more often"
         ),
         pytest.param([{"b": "1", "a": "1"}, {"b": "2", "a": "2"}], "a", id="by name"),
+        pytest.param([{"score": "1", "c": str(n)} for n in range(9)], "c", id="a score is no class"),
+        pytest.param([{"score": "1", "name": "x"}, {"score": "2"}], "name", id="VIA's demo before a score"),
+        pytest.param([{"score": "1", "c": ""}], "score", id="a score, and nothing else"),
         pytest.param([{"a": "", "b": None}], None, id="nothing filled in"),
         pytest.param([{}], None, id="no attribute"),
     ],
 )
 def test_the_guess(attributes: list[dict[str, Any]], expected: str | None) -> None:
     assert guess_label_attribute(attributes_in_use(attributes)) == expected
+
+
+def test_the_score_that_cnnpipe_writes_is_never_guessed() -> None:
+    uses = attributes_in_use([{SCORE_ATTRIBUTE: "0.9", "animal": str(number)} for number in range(9)])
+    assert guess_label_attribute(uses) == "animal"
 
 
 def test_attributes_are_described_with_their_counts() -> None:

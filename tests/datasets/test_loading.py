@@ -1,3 +1,5 @@
+"""How samples are drawn and loaded, seen through the loaders of classification."""
+
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -10,14 +12,10 @@ from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 from toy_views import make_view
 
-from cnnpipe.datasets.classification import (
-    Batch,
-    EpochBatches,
-    batches_of_epoch,
-    evaluation_loader,
-    training_loader,
-)
+from cnnpipe.datasets.classification import Batch, evaluation_loader, training_loader
+from cnnpipe.datasets.loading import EpochBatches, batches_of_epoch
 from cnnpipe.datasets.packs import OpenView, Picture, open_view, picture_at, positions_of
+from cnnpipe.datasets.records import Sample
 
 
 def shrink(picture: Picture) -> Picture:
@@ -30,14 +28,14 @@ def add_seed(picture: Picture, seed: int) -> Picture:
 
 
 @pytest.fixture(scope="module")
-def opened(tmp_path_factory: pytest.TempPathFactory) -> OpenView:
+def opened(tmp_path_factory: pytest.TempPathFactory) -> OpenView[Sample]:
     folder = tmp_path_factory.mktemp("view")
     make_view(folder, copies=1)
     return open_view(folder)
 
 
 @pytest.fixture(scope="module")
-def all_train(tmp_path_factory: pytest.TempPathFactory) -> OpenView:
+def all_train(tmp_path_factory: pytest.TempPathFactory) -> OpenView[Sample]:
     folder = tmp_path_factory.mktemp("train")
     make_view(folder, splits=["train"], num_samples=40)
     return open_view(folder)
@@ -56,11 +54,13 @@ def as_set(batches: Iterable[Batch]) -> set[tuple[bytes, int]]:
     }
 
 
-def load(opened: OpenView, *, batch_size: int = 5, seed: int = 1, num_workers: int = 0) -> DataLoader[Batch]:
+def load(
+    opened: OpenView[Sample], *, batch_size: int = 5, seed: int = 1, num_workers: int = 0
+) -> DataLoader[Batch]:
     return training_loader(opened, add_seed, batch_size=batch_size, seed=seed, num_workers=num_workers)
 
 
-def test_batches_are_uint8_bchw_with_their_classes(opened: OpenView) -> None:
+def test_batches_are_uint8_bchw_with_their_classes(opened: OpenView[Sample]) -> None:
     batches = list(evaluation_loader(opened, shrink, split="val", batch_size=4, num_workers=0))
     assert [len(batch.pictures) for batch in batches] == [4, 2]
     pictures, class_index = batches[0]
@@ -71,7 +71,7 @@ def test_batches_are_uint8_bchw_with_their_classes(opened: OpenView) -> None:
         assert class_index[batch_index] == opened.samples[position].class_index
 
 
-def test_an_epoch_is_a_permutation_of_train_and_nothing_else(opened: OpenView) -> None:
+def test_an_epoch_is_a_permutation_of_train_and_nothing_else(opened: OpenView[Sample]) -> None:
     batches = EpochBatches(opened, batch_size=5, seed=1)
     for epoch in (1, 2):
         batches.set_epoch(epoch)
@@ -80,7 +80,7 @@ def test_an_epoch_is_a_permutation_of_train_and_nothing_else(opened: OpenView) -
         assert drawn != sorted(drawn)
 
 
-def test_epoch_and_seed_decide_order_and_augmentation(opened: OpenView) -> None:
+def test_epoch_and_seed_decide_order_and_augmentation(opened: OpenView[Sample]) -> None:
     loader = load(opened)
     first, second = in_one(batches_of_epoch(loader, 1)), in_one(batches_of_epoch(loader, 2))
     assert first != second
@@ -93,7 +93,7 @@ def test_epoch_and_seed_decide_order_and_augmentation(opened: OpenView) -> None:
 
 @pytest.mark.filterwarnings("ignore:This DataLoader will create")  # more workers than this machine has cores
 @pytest.mark.parametrize("num_workers", [1, 3])
-def test_workers_do_not_change_batches(opened: OpenView, num_workers: int) -> None:
+def test_workers_do_not_change_batches(opened: OpenView[Sample], num_workers: int) -> None:
     alone, helped = load(opened), load(opened, num_workers=num_workers)
     for epoch in (1, 2, 5):
         expected = list(batches_of_epoch(alone, epoch))
@@ -104,7 +104,7 @@ def test_workers_do_not_change_batches(opened: OpenView, num_workers: int) -> No
             assert torch.equal(one.class_index, other.class_index)
 
 
-def test_the_size_of_a_batch_does_not_change_its_pictures(opened: OpenView) -> None:
+def test_the_size_of_a_batch_does_not_change_its_pictures(opened: OpenView[Sample]) -> None:
     whole = in_one(batches_of_epoch(load(opened, batch_size=24), 3))
     for batch_size in (1, 7, 8):
         assert in_one(batches_of_epoch(load(opened, batch_size=batch_size), 3)) == whole
@@ -121,12 +121,12 @@ def test_other_samples_do_not_change_a_samples_augmentation(tmp_path: Path) -> N
     assert fewer < every
 
 
-def test_a_samples_place_in_the_view_does_not_change_its_augmentation(opened: OpenView) -> None:
+def test_a_samples_place_in_the_view_does_not_change_its_augmentation(opened: OpenView[Sample]) -> None:
     turned = msgspec.structs.replace(opened, samples=opened.samples[::-1])
     assert as_set(batches_of_epoch(load(turned), 1)) == as_set(batches_of_epoch(load(opened), 1))
 
 
-def test_loading_draws_nothing_from_the_stream_of_dropout(opened: OpenView) -> None:
+def test_loading_draws_nothing_from_the_stream_of_dropout(opened: OpenView[Sample]) -> None:
     torch.manual_seed(3)
     expected = torch.rand(4)
     for num_workers in (0, 1):
@@ -137,7 +137,7 @@ def test_loading_draws_nothing_from_the_stream_of_dropout(opened: OpenView) -> N
 
 @given(st.integers(1, 40), st.integers(1, 12))
 def test_batches_hold_every_sample_once_and_none_a_single_one(
-    all_train: OpenView, num_samples: int, batch_size: int
+    all_train: OpenView[Sample], num_samples: int, batch_size: int
 ) -> None:
     some = msgspec.structs.replace(all_train, samples=all_train.samples[:num_samples])
     batches = EpochBatches(some, batch_size=batch_size, seed=0)
@@ -149,7 +149,7 @@ def test_batches_hold_every_sample_once_and_none_a_single_one(
     assert 1 not in sizes or batch_size == 1 or num_samples == 1
 
 
-def test_evaluation_needs_samples_of_no_other_split(opened: OpenView) -> None:
+def test_evaluation_needs_samples_of_no_other_split(opened: OpenView[Sample]) -> None:
     loader = evaluation_loader(opened, shrink, split="test", batch_size=64, num_workers=1)
     (batch,) = loader
     assert batch.class_index.tolist() == [
@@ -157,7 +157,7 @@ def test_evaluation_needs_samples_of_no_other_split(opened: OpenView) -> None:
     ]
 
 
-def test_an_evaluation_loader_has_no_epochs(opened: OpenView) -> None:
+def test_an_evaluation_loader_has_no_epochs(opened: OpenView[Sample]) -> None:
     loader = evaluation_loader(opened, shrink, split="test", batch_size=64, num_workers=0)
     with pytest.raises(TypeError, match="training_loader"):
         batches_of_epoch(loader, 1)

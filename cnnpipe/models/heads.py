@@ -1,0 +1,39 @@
+"""Where the backbone of a network ends: one literal table."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from cnnpipe.errors import ParamsError
+
+_ABOVE_PYRAMID: Final = ("detector.backbone.fpn.", "detector.rpn.", "detector.roi_heads.")
+
+# Network -> how the names of its head's tensors begin; all others are the backbone, which weights that were
+# trained elsewhere can fill. LeNet-5 is too small to have parts.
+HEADS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        "lenet": (),
+        "lite0": ("classifier.",),
+        "resnet18": ("fc.",),
+        "fcos-lite0": ("detector.backbone.fpn.", "detector.head."),
+        "fasterrcnn-lite0": _ABOVE_PYRAMID,
+        "fasterrcnn_mobilenet_v3_large_320_fpn": _ABOVE_PYRAMID,
+    }
+)
+
+
+def is_of_head(network: str, tensor: str) -> bool:
+    """Say whether a tensor, by its name in the state dict, is of the network's head."""
+    return tensor.startswith(HEADS[network])
+
+
+def check_has_head(network: str) -> None:
+    """Check that the network has a head apart from its backbone.
+
+    Raises:
+        ParamsError: it has none.
+    """
+    if not HEADS[network]:
+        apart = ", ".join(name for name, head in HEADS.items() if head)
+        what = f"network {network!r} has no backbone that could be treated apart from its head"
+        raise ParamsError("transfer", what, f"set transfer: null, or choose one of: {apart}")

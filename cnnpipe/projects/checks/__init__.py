@@ -1,0 +1,1 @@
+"""What `cnnpipe doctor` looks at: one module per subject, and nothing of it writes."""

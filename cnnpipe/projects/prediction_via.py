@@ -1,0 +1,94 @@
+"""Predictions as a VIA 2 project, to be looked over by hand and taken in again."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+from cnnpipe.evaluation.predictions import Detection
+from cnnpipe.formats.via.review import CHECKED, REVIEW_ATTRIBUTE, SCORE_ATTRIBUTE, UNCHECKED
+from cnnpipe.formats.via.write import WrittenAttribute, WrittenEntry, WrittenRegion, write_project
+from cnnpipe.geometry.boxes import Box
+from cnnpipe.geometry.shapes import Rect
+from cnnpipe.models.bundle import ModelSpec
+from cnnpipe.projects.prediction_records import PicturePrediction
+
+_REVIEW: Final = {
+    REVIEW_ATTRIBUTE: WrittenAttribute(
+        type="radio",
+        description="Look over the picture: correct, add and delete regions. Then choose: checked",
+        options={
+            UNCHECKED: "machine: as the network left it; counts for nothing",
+            CHECKED: "checked: a person looked it over; counts as truth",
+        },
+    )
+}
+_SCORE: Final = WrittenAttribute(type="text", description="how sure the network was, 0 to 1", options={})
+
+
+def write_predictions(
+    path: Path, predictions: Iterable[PicturePrediction], spec: ModelSpec, *, root: Path, name: str
+) -> None:
+    """Write a project with one region per detection; pictures that could not be read are left out.
+
+    Of a classifier, a picture has one region all over it where the model learnt objects, and none where it
+    learnt whole pictures: then its class is a file attribute.
+
+    Args:
+        path: the project; written whole.
+        predictions: the lines of predictions.jsonl.
+        spec: the model; its `label_attribute` holds the classes.
+        root: the folder of the pictures, absolute: VIA shows them without a question.
+        name: what VIA calls the project.
+    """
+    is_of_pictures = _is_of_pictures(spec)
+    write_project(
+        path,
+        _entries(predictions, spec),
+        name=name,
+        region_attributes={} if is_of_pictures else _declared(spec, {SCORE_ATTRIBUTE: _SCORE}),
+        file_attributes=_declared(spec, _REVIEW) if is_of_pictures else _REVIEW,
+        default_filepath=f"{root}/",
+    )
+
+
+def _declared(spec: ModelSpec, others: Mapping[str, WrittenAttribute]) -> dict[str, WrittenAttribute]:
+    """Return the attribute of the class, which VIA shows first, and others of another name."""
+    options = {label: label for label in spec.classes}
+    label = WrittenAttribute(type="dropdown", description="the class", options=options)
+    return {spec.label_attribute: label} | {**others, spec.label_attribute: label}
+
+
+def _is_of_pictures(spec: ModelSpec) -> bool:
+    return spec.task == "classify" and spec.source == "pictures"
+
+
+def _entries(predictions: Iterable[PicturePrediction], spec: ModelSpec) -> Iterator[WrittenEntry]:
+    for each in predictions:
+        if each.error is None:
+            yield WrittenEntry(
+                filename=each.picture,
+                size_bytes=-1 if each.size_bytes is None else each.size_bytes,
+                regions=() if _is_of_pictures(spec) else tuple(_regions(each, spec)),
+                file_attributes=_file_attributes(each, spec),
+            )
+
+
+def _file_attributes(each: PicturePrediction, spec: ModelSpec) -> Mapping[str, str]:
+    label = {spec.label_attribute: each.label or ""} if _is_of_pictures(spec) else {}
+    return {**label, REVIEW_ATTRIBUTE: UNCHECKED}
+
+
+def _regions(each: PicturePrediction, spec: ModelSpec) -> Iterator[WrittenRegion]:
+    for found in _detections(each):
+        box = found.box
+        yield WrittenRegion(
+            shape=Rect(x=box.x_min, y=box.y_min, width=round(box.width, 2), height=round(box.height, 2)),
+            attributes={SCORE_ATTRIBUTE: f"{found.score:.3f}", spec.label_attribute: found.label},
+        )
+
+
+def _detections(each: PicturePrediction) -> list[Detection]:
+    if each.detections is not None:
+        return each.detections
+    whole = Box(0.0, 0.0, float(each.width or 1), float(each.height or 1))
+    return [Detection(label=each.label or "", score=each.score or 0.0, box=whole)]

@@ -1,0 +1,122 @@
+"""The files of a new project besides its data: graph, params, README, and what git and DVC want."""
+
+import json
+from collections.abc import Mapping
+from importlib import metadata, resources
+from pathlib import Path
+from string import Template
+from types import MappingProxyType
+from typing import Final
+
+from cnnpipe import paths
+from cnnpipe.files import write_text
+from cnnpipe.params.document import Document
+from cnnpipe.params.load import check, read_yaml
+from cnnpipe.projects import sizing
+from cnnpipe.projects.layout import Layout
+from cnnpipe.projects.sizing import Sized
+from cnnpipe.projects.survey import Survey
+
+_TEMPLATES: Final = resources.files("cnnpipe") / "projects" / "template"
+# Template -> file of the project. They have other names there, for git and DVC would take them for their own.
+_AS_THEY_ARE: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "dvc.yaml.txt": "dvc.yaml",
+        "gitignore.txt": ".gitignore",
+        "gitattributes.txt": ".gitattributes",
+        "dvcignore.txt": ".dvcignore",
+        "dvc_config.txt": ".dvc/config",
+        "dvc_gitignore.txt": ".dvc/.gitignore",
+    }
+)
+_NETWORKS: Final = MappingProxyType({"detect": "detectors", "classify": "classifiers"})
+_FIRST_EXPERIMENT: Final = MappingProxyType({"detect": "fcos-lite0", "classify": "lite0"})
+_RANKED_BY: Final = MappingProxyType({"detect": "map_50", "classify": "accuracy"})
+
+
+def write_project_files(folder: Path, name: str, survey: Survey, layout: Layout) -> list[str]:
+    """Write all files of a project but its data; return their paths below `folder`, POSIX.
+
+    Args:
+        folder: it exists.
+        name: what the project is called, e.g. its folder.
+        survey: what the params are chosen for.
+        layout: where the annotation files and pictures lie.
+    """
+    written = {target: _template(source) for source, target in _AS_THEY_ARE.items()}
+    written["params.yaml"] = render_params(survey, layout)
+    written["README.md"] = _render_readme(name, survey)
+    written["requirements.txt"] = f"cnnpipe[train,orchestration]=={metadata.version('cnnpipe')}\n"
+    written[paths.PINNED_SPLITS.as_posix()] = "\n"  # stage `split` reads it; no picture is pinned yet
+    for target, content in written.items():
+        write_text(folder / target, content)
+    params = folder / "params.yaml"
+    check(read_yaml(params), Document, where=str(params), section="")
+    return sorted(written)
+
+
+def without_git(folder: Path) -> None:
+    """Tell the DVC of the project in `folder` that there is no git, as `dvc init --no-scm` does."""
+    write_text(folder / ".dvc/config", f"{_template('dvc_config.txt')}    no_scm = true\n")
+
+
+def render_params(survey: Survey, layout: Layout) -> str:
+    """Return params.yaml for this data, each key with its meaning or its reason."""
+    is_objects = survey.label.source == "objects"
+    attribute = _quoted(survey.label.attribute)
+    ranked_by = (
+        f"  {survey.task}: {_RANKED_BY[survey.task]}  # metric by which experiments are ranked, on val"
+    )
+    lines = {
+        "survey": describe(survey),
+        "annotations": "\n".join(f"    - {_quoted(each)}" for each in layout.annotations),
+        "images_dir": _quoted(layout.images_dir),
+        "label_attribute": attribute if is_objects else "auto",
+        "label_why": survey.label.why if is_objects else "auto: guess, and say so",
+        "image_label_attribute": "null" if is_objects else attribute,
+        "limits": "\n".join(
+            f"    {code}: {each.value}  # {each.why}" for code, each in sizing.limits(survey).items()
+        ),
+        **_flat(sizing.split(survey)),
+        "views_and_experiments": _render_task(survey),
+        "ranked_by": ranked_by,
+    }
+    return Template(_template("params.yaml.txt")).substitute(lines)
+
+
+def describe(survey: Survey) -> str:
+    """Return what there is, in a few words: "50 pictures, 190 objects of 12 classes"."""
+    classes = sizing.class_counts(survey)
+    what = "objects" if survey.label.source == "objects" else "labels"
+    kinds = "1 class" if len(classes) == 1 else f"{len(classes)} classes"
+    return f"{len(survey.pictures):,} pictures, {sum(classes.values()):,} {what} of {kinds}"
+
+
+def _render_task(survey: Survey) -> str:
+    sized = sizing.detect(survey) if survey.task == "detect" else sizing.classify(survey)
+    return Template(_template(f"{survey.task}.yaml.txt")).substitute(_flat(sized)).rstrip()
+
+
+def _render_readme(name: str, survey: Survey) -> str:
+    return Template(_template("README.md.txt")).substitute(
+        name=name,
+        networks=_NETWORKS[survey.task],
+        survey=describe(survey),
+        label=survey.label.attribute,
+        label_kind="region" if survey.label.source == "objects" else "file",
+        experiment=_FIRST_EXPERIMENT[survey.task],
+    )
+
+
+def _template(name: str) -> str:
+    return (_TEMPLATES / name).read_text(encoding="utf-8")
+
+
+def _flat(sized: Mapping[str, Sized]) -> dict[str, str]:
+    values = {name: each.value for name, each in sized.items()}
+    return values | {f"{name}_why": each.why for name, each in sized.items()}
+
+
+def _quoted(text: str) -> str:
+    """Return a text as a YAML scalar that is that text, whatever stands in it: a JSON string is one."""
+    return json.dumps(text)

@@ -1,0 +1,211 @@
+"""What a new project would be made of, counted before a file is written: pictures by their headers only."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from cnnpipe.annotations import Finding, LabelledObject, LabelledPicture, Picture, found
+from cnnpipe.errors import DataError
+from cnnpipe.formats.pictures import read_header
+from cnnpipe.formats.via.labels import (
+    AttributeUse,
+    attributes_in_use,
+    describe_attributes,
+    guess_label_attribute,
+)
+from cnnpipe.formats.via.merge import by_picture, merge_entries, set_unchecked_aside
+from cnnpipe.formats.via.review import REVIEW_ATTRIBUTE
+from cnnpipe.params.load import did_you_mean
+from cnnpipe.params.validate import ValidateParams
+from cnnpipe.projects.originals import Originals
+from cnnpipe.stages.validate import LOST, Ingested, check_records
+
+Task = Literal["classify", "detect"]
+FEWEST_PICTURES = 3  # one for each of train, val and test
+MIN_SIDE_PX = 3  # a smaller box is dropped, as in the demo
+
+
+class LabelChoice(msgspec.Struct, frozen=True, kw_only=True):
+    """Which attribute holds the class, and why that one."""
+
+    attribute: str
+    source: Literal["objects", "pictures"]  # a region attribute, or a file attribute
+    why: str
+
+
+class Survey(msgspec.Struct, frozen=True, kw_only=True):
+    """What stage `validate` would let pass, and what it would say."""
+
+    task: Task
+    label: LabelChoice
+    num_named: int  # pictures that the annotation files name, lost ones included
+    num_regions: int
+    pictures: Sequence[LabelledPicture]
+    objects: Sequence[LabelledObject]
+    findings: Sequence[Finding]
+
+
+def survey(originals: Originals, task: Task, label: str | None) -> Survey:
+    """Return what the annotation files hold for `task`.
+
+    Args:
+        originals: the files and the pictures they name.
+        task: what is to be learnt.
+        label: the attribute with the class; None: guess.
+
+    Raises:
+        DataError: no such attribute, no class, no picture, or most pictures are lost.
+    """
+    where = ", ".join(str(annotations.path) for annotations in originals.annotations)
+    data = _read(originals)
+    _refuse_lost(data, where)
+    choice = _choose_label(data, task, label, where)
+    passed = check_records(data, _gate(choice), where)
+    result = Survey(
+        task=task,
+        label=choice,
+        num_named=data.num_pictures,
+        num_regions=data.num_regions,
+        pictures=passed.pictures,
+        objects=passed.objects,
+        findings=passed.findings,
+    )
+    if not (result.objects if choice.source == "objects" else _labelled(result.pictures)):
+        what = f"no {'object' if choice.source == 'objects' else 'picture'} with a class is left"
+        raise DataError(where, f"{what}{_reasons(passed.findings)}", "mend the annotations in VIA")
+    return result
+
+
+def _read(originals: Originals) -> Ingested:
+    """Return the records that stage `ingest` would write, from the headers of the pictures."""
+    named, unchecked = set_unchecked_aside(originals.named)
+    findings = [*originals.findings, *unchecked]
+    pictures, regions = [], []
+    for image_id, entries in sorted(by_picture(named).items()):
+        picture = _read_picture(originals.images_dir, image_id)
+        if isinstance(picture, Finding):
+            findings.append(picture)
+            continue
+        merged, its_regions, noticed = merge_entries(picture, entries)
+        pictures.append(merged)
+        regions += its_regions
+        findings += noticed
+    return Ingested(pictures=pictures, regions=regions, findings=findings)
+
+
+def _read_picture(images_dir: Path, image_id: str) -> Picture | Finding:
+    path = images_dir / image_id
+    try:
+        header = read_header(path)
+    except DataError as error:
+        return found("picture-unreadable", image_id, error.what, error.fix)
+    return Picture(
+        image_id=image_id,
+        width=header.width,
+        height=header.height,
+        mode=header.mode,
+        exif_orientation=header.exif_orientation,
+        size_bytes=path.stat().st_size,
+        # the pixels are not read, so no picture is known to be another's duplicate
+        sha256=image_id,
+        perceptual_hash="",
+        file_attributes={},
+    )
+
+
+def _refuse_lost(data: Ingested, where: str) -> None:
+    if not data.num_pictures:
+        raise DataError(where, "names no picture at all", "add pictures in VIA, and export again")
+    found_pictures = len(data.pictures)
+    lost = {finding.where for finding in data.findings if finding.code in LOST}
+    if not found_pictures or 2 * len(lost) > data.num_pictures:
+        what = f"of {data.num_pictures} pictures named, {found_pictures} can be used"
+        fix = "name the folder that holds the pictures with --images, or mend the file names"
+        raise DataError(where, f"{what}{_reasons(data.findings)}", fix)
+    if found_pictures < FEWEST_PICTURES:
+        what = f"{found_pictures} pictures are too few: train, val and test need one each"
+        raise DataError(where, what, "annotate more pictures")
+
+
+def _reasons(findings: Sequence[Finding]) -> str:
+    """Return the first few things that are wrong, for a message: " (picture-missing: a.jpg …)"."""
+    told = [f for f in findings if f.severity == "error" or f.code == "picture-unchecked"]
+    counts: dict[str, list[str]] = {}
+    for finding in told:
+        counts.setdefault(finding.code, []).append(finding.where.split(": ", 1)[-1])  # without its file
+    return "".join(f"; {code}: {len(places)}, first {places[0]}" for code, places in counts.items())
+
+
+def _choose_label(data: Ingested, task: Task, label: str | None, where: str) -> LabelChoice:
+    of_regions = attributes_in_use(region.attributes for region in data.regions)
+    of_files = attributes_in_use(
+        {name: value for name, value in picture.file_attributes.items() if name != REVIEW_ATTRIBUTE}
+        for picture in data.pictures
+    )
+    if label is not None:
+        return _named_label(label, task, of_regions, of_files, where)
+    guessed = guess_label_attribute(of_regions)
+    if guessed is not None:
+        return LabelChoice(attribute=guessed, source="objects", why=_why(guessed, of_regions))
+    guessed = guess_label_attribute(of_files)
+    if task == "classify" and guessed is not None:
+        return LabelChoice(attribute=guessed, source="pictures", why=_why(guessed, of_files))
+    raise _no_label(task, None, of_regions, of_files, where)
+
+
+def _named_label(
+    label: str,
+    task: Task,
+    of_regions: Mapping[str, AttributeUse],
+    of_files: Mapping[str, AttributeUse],
+    where: str,
+) -> LabelChoice:
+    if label in of_regions and of_regions[label].labels:
+        return LabelChoice(attribute=label, source="objects", why="named by --label")
+    if task == "classify" and label in of_files and of_files[label].labels:
+        return LabelChoice(attribute=label, source="pictures", why="named by --label")
+    raise _no_label(task, label, of_regions, of_files, where)
+
+
+def _why(attribute: str, uses: Mapping[str, AttributeUse]) -> str:
+    others = sorted(name for name, use in uses.items() if use.labels and name != attribute)
+    if not others:
+        return "the only attribute with values"
+    return f"guessed; the others are: {', '.join(others)}"
+
+
+def _no_label(
+    task: Task,
+    label: str | None,
+    of_regions: Mapping[str, AttributeUse],
+    of_files: Mapping[str, AttributeUse],
+    where: str,
+) -> DataError:
+    there = f"region attributes: {describe_attributes(of_regions)}"
+    known = list(of_regions)
+    if task == "classify":
+        there += f"; file attributes: {describe_attributes(of_files)}"
+        known += of_files
+    if label is None:
+        fix = f"give the regions their class in VIA; there are {there}"
+        return DataError(where, "no attribute holds a class", fix)
+    wanted = "region" if task == "detect" else "region or picture"
+    fix = f"{did_you_mean(label, known)}name it with --label; there are {there}"
+    return DataError(where, f"no {wanted} has a value of {label!r}", fix)
+
+
+def _gate(choice: LabelChoice) -> ValidateParams:
+    is_objects = choice.source == "objects"
+    return ValidateParams(
+        label_attribute=choice.attribute if is_objects else "auto",
+        image_label_attribute=None if is_objects else choice.attribute,
+        polyline_as_outline=True,
+        min_side_px=MIN_SIDE_PX,
+        limits={},
+    )
+
+
+def _labelled(pictures: Sequence[LabelledPicture]) -> list[LabelledPicture]:
+    return [picture for picture in pictures if picture.label is not None]

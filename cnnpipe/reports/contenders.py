@@ -1,0 +1,68 @@
+"""What stage `compare` hands to a task, and what it gets back: the answers of its experiments."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from cnnpipe.evaluation.arrays import Bools, Floats
+from cnnpipe.models.bundle import ModelSpec
+from cnnpipe.reports.definitions import Definition
+from cnnpipe.reports.scenes import Scene
+from cnnpipe.training.records import RunRecord
+
+
+class Contender(msgspec.Struct, frozen=True, eq=False, kw_only=True):
+    """One experiment among those of its task, trained and judged."""
+
+    name: str
+    results: Path  # results/<exp>
+    run: RunRecord
+    spec: ModelSpec
+    metrics: dict[str, float]  # of metrics.json
+    is_current: bool  # judged on the view as it is now: its pictures are what it saw
+
+
+class TaskWords(msgspec.Struct, frozen=True, kw_only=True):
+    """How the page speaks of a task."""
+
+    task: str
+    samples: str  # what the bootstrap draws and the table counts
+    overall: Mapping[str, Definition]
+    of_a_class: str  # the metric that is shown for each class
+    of_a_class_definition: Definition
+    only_first: str  # heads the column of what only one of a pair has right
+    only_second: str
+    only: str  # what those columns count
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What one classifier says of a picture."""
+
+    experiment: str
+    label: str
+    score: float
+    is_right: bool
+
+
+class JudgedPicture(msgspec.Struct, frozen=True, kw_only=True):
+    """A test picture with every classifier's answer."""
+
+    image_id: str
+    region: int | None
+    truth: str
+    picture: str  # `data:` address
+    answers: list[Answer]
+
+
+class Answers(msgspec.Struct, frozen=True, eq=False, kw_only=True):
+    """What the experiments of a task say of test; mappings are by their names."""
+
+    words: TaskWords
+    classes: Sequence[str]
+    resampled: Mapping[str, Floats]  # the metric of every resample, (B,)
+    is_right: Mapping[str, Bools]  # of every sample or object of test, in one order for the same data
+    num_samples: Mapping[str, int]
+    has_intervals: Mapping[str, bool]  # there are two groups at least
+    pictures: Sequence[JudgedPicture]  # of classifiers
+    scenes: Sequence[Scene]  # of detectors

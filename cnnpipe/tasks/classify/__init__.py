@@ -1,0 +1,1 @@
+"""Task `classify`: one class per object crop, or per picture."""

@@ -1,0 +1,1 @@
+"""Task `detect`: boxes with a class and a score."""
