@@ -95,6 +95,7 @@ class LabelledPicture(msgspec.Struct, frozen=True, kw_only=True):
     sha256: str
     perceptual_hash: str
     label: str | None  # class of the whole picture, from a file attribute
+    is_annotated: bool  # has a region in VIA, whether or not one passed the gate
     file_attributes: dict[str, Any]
 
 

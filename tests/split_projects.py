@@ -26,6 +26,7 @@ class Drawn(NamedTuple):
     label: str | None = None
     width: int = WIDTH
     height: int = HEIGHT
+    has_refused: bool = False  # a region that did not pass the gate
 
 
 def write_project(folder: Path, pictures: Sequence[Drawn]) -> AugmentInputs:
@@ -45,6 +46,7 @@ def write_project(folder: Path, pictures: Sequence[Drawn]) -> AugmentInputs:
             sha256=files.sha256_of_file(path),
             perceptual_hash="0" * 16,
             label=drawn.label,
+            is_annotated=bool(drawn.objects) or drawn.has_refused,
             file_attributes={},
         )
         images.append(picture)

@@ -40,6 +40,7 @@ def a_survey(
             sha256=str(number),
             perceptual_hash="",
             label="ab"[number % 2] if source == "pictures" else None,
+            is_annotated=number < num_pictures - num_empty,
             file_attributes={},
         )
         for number in range(num_pictures)

@@ -31,6 +31,7 @@ _SMALL_SET: Final = 100  # pictures; of fewer, 15 % are too few to judge by
 _DETECT_SIDES_PX: Final = (192, 256, 320, 416, 512)
 _SEEN_SIDE_PX: Final = 20  # of the median object, in what a detector sees: 2.5 cells of its finest grid
 _PICTURE_SIDE_PX: Final = 160  # of a whole picture to be classified; a crop around an object needs less
+_PACKED_WHY: Final = "pixels; what is larger is shrunk; a third above side_px, for random crops look closer"
 
 
 class Sized(msgspec.Struct, frozen=True):
@@ -52,7 +53,7 @@ class Pace(msgspec.Struct, frozen=True):
 # Speeds were measured on one core of a machine without a GPU.
 PACES: Final[Mapping[str, Pace]] = MappingProxyType(
     {
-        "fcos-lite0": Pace(192, 8.0, 900.0, (6, 150)),
+        "fcos-lite0": Pace(160, 13.0, 900.0, (6, 150)),
         "lite0": Pace(96, 60.0, 480.0, (3, 25)),
         "lenet": Pace(48, 500.0, 120.0, (10, 60)),
     }
@@ -89,6 +90,7 @@ def detect(survey: Survey) -> dict[str, Sized]:
     told = f"{bare} of {_count(len(survey.pictures), 'picture')} have no object"
     keeps = 2 * bare <= len(survey.pictures)
     return {
+        "max_side_px": Sized(str(4 * side // 3), _PACKED_WHY),
         "side_px": Sized(str(side), why),
         "without_objects": Sized("keep", f"{told}: true where they show none")
         if keeps
@@ -108,9 +110,7 @@ def classify(survey: Survey) -> dict[str, Sized]:
         "source": Sized(
             survey.label.source, f"{_count(number, 'object' if is_objects else 'picture')} with a class"
         ),
-        "max_side_px": Sized(
-            str(4 * side // 3), "a larger crop is shrunk; at least the largest side_px below"
-        ),
+        "max_side_px": Sized(str(4 * side // 3), _PACKED_WHY),
         "side_px": Sized(str(side), "pixels, of the square that the network sees"),
         "epochs": _epochs("lite0", side, num_training, what),
         "lenet_epochs": _epochs("lenet", PACES["lenet"].side_px, num_training, what),

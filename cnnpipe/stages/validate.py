@@ -275,19 +275,21 @@ def _check_pictures(
             what = f"{attribute!r} has {'several values' if labels else 'no value'}"
             findings.append(found("image-label-missing", picture.image_id, what, "give it one value in VIA"))
         if picture.image_id not in annotated:
-            what = "has no region: no object, or not yet annotated"
-            findings.append(
-                found("picture-empty", picture.image_id, what, "annotate it, if something is to be seen")
+            what, fix = (
+                "has no region: no object, or not yet annotated",
+                "annotate it, if something is to be seen",
             )
+            findings.append(found("picture-empty", picture.image_id, what, fix))
         first = first_of.setdefault(picture.sha256, picture.image_id)
         if first != picture.image_id:
             what = f"the same file as {first}; one group in the split"
             findings.append(found("picture-duplicate", picture.image_id, what, "delete one of the two"))
-        pictures.append(_to_labelled(picture, labels[0] if len(labels) == 1 else None))
+        label = labels[0] if len(labels) == 1 else None
+        pictures.append(_to_labelled(picture, label, is_annotated=picture.image_id in annotated))
     return pictures, findings
 
 
-def _to_labelled(picture: Picture, label: str | None) -> LabelledPicture:
+def _to_labelled(picture: Picture, label: str | None, *, is_annotated: bool) -> LabelledPicture:
     return LabelledPicture(
         image_id=picture.image_id,
         width=picture.width,
@@ -295,6 +297,7 @@ def _to_labelled(picture: Picture, label: str | None) -> LabelledPicture:
         sha256=picture.sha256,
         perceptual_hash=picture.perceptual_hash,
         label=label,
+        is_annotated=is_annotated,
         file_attributes=picture.file_attributes,
     )
 

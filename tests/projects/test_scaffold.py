@@ -18,7 +18,7 @@ from cnnpipe.projects.survey import Task
 ROOT = Path(__file__).resolve().parents[2]
 LAYOUT = Layout(images_dir="images", annotations=("images/via.json",))
 # what the data decides; all else stands in the repository's own params.yaml
-SIZED = {"epochs", "side_px", "max_side_px", "source", "without_objects"}
+SIZED = {"crop_scale", "epochs", "side_px", "max_side_px", "source", "without_objects"}
 
 
 def read(text: str) -> dict[str, Any]:

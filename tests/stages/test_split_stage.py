@@ -43,6 +43,7 @@ def picture(
         sha256=content or image_id,
         perceptual_hash=look if isinstance(look, str) else f"{seed_of(0, look or image_id):016x}",
         label=None,
+        is_annotated=True,
         file_attributes=attributes,
     )
 

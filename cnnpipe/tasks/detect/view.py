@@ -132,7 +132,11 @@ def _reason_to_lose_object(each: _Object, params: DetectViewParams) -> str | Non
 def _reason_to_lose_picture(item: SplitPicture, *, has_object: bool, params: DetectViewParams) -> str | None:
     if item.split is None:
         return "in no split"
-    if has_object or params.without_objects == "keep":
+    if has_object:
+        return None
+    if item.picture.is_annotated and not item.objects:
+        return "no region passed the gate"  # something is there: it must not teach what is nothing
+    if params.without_objects == "keep":
         return None
     return "no object left" if item.objects else "no object"
 

@@ -128,6 +128,14 @@ def test_the_stage_returns_what_became_of_pictures_and_objects(tmp_path: Path) -
     assert report.pictures.lost == {"in no split": {"none": 1}}
 
 
+@pytest.mark.parametrize("without_objects", ["keep", "leave_out"])
+def test_picture_whose_regions_were_refused_is_no_background(tmp_path: Path, without_objects: str) -> None:
+    pictures = [*PROJECT, Drawn("train", [], has_refused=True)]
+    view = made(tmp_path, pictures, without_objects=without_objects)
+    assert len(view.samples) == len(PROJECT)
+    assert report_of(tmp_path).pictures.lost == {"no region passed the gate": {"train": 1}}
+
+
 def test_pictures_without_objects_are_kept_or_left_out(tmp_path: Path) -> None:
     pictures = [*PROJECT, Drawn("train", []), Drawn("val", [("ant", (0, 0, 1, 1))])]
     kept = made(tmp_path / "keep", pictures)
