@@ -75,7 +75,19 @@ def survey(originals: Originals, task: Task, label: str | None) -> Survey:
     if not (result.objects if choice.source == "objects" else _labelled(result.pictures)):
         what = f"no {'object' if choice.source == 'objects' else 'picture'} with a class is left"
         raise DataError(where, f"{what}{_reasons(passed.findings)}", "mend the annotations in VIA")
+    if task == "classify":
+        _refuse_single_class(result, where)
     return result
+
+
+def _refuse_single_class(survey: Survey, where: str) -> None:
+    of_objects = survey.label.source == "objects"
+    judged = survey.objects if of_objects else _labelled(survey.pictures)
+    labels = {str(each.label) for each in judged}
+    if len(labels) == 1:
+        fix = "annotate a second class, or name another attribute with --label"
+        fix += "; --task detect is content with one" if of_objects else ""
+        raise DataError(where, f"the only class is {min(labels)!r}; a classifier needs two", fix)
 
 
 def _read(originals: Originals) -> Ingested:

@@ -251,6 +251,17 @@ def test_data_without_a_class_is_refused(tmp_path: Path, task: str) -> None:
         make(tmp_path, task=task)
 
 
+def test_one_class_is_enough_for_a_detector_only(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    for name in "abcd":
+        noise_picture(ord(name)).save(tmp_path / f"mine/{name}.png")
+    of_one = [entry(f"{name}.png", rect(1, 1, 9, 9, **{"class": "ant"})) for name in "abcd"]
+    write_via(tmp_path / "mine/via_project.json", of_one)
+    with pytest.raises(DataError, match=r"the only class is 'ant'(.|\n)*--task detect is content with one"):
+        make(tmp_path, task="classify")
+    assert (make(tmp_path, task="detect").directory / "params.yaml").exists()
+
+
 def test_pictures_that_are_not_found_are_refused(tmp_path: Path) -> None:
     mine = make_project(tmp_path / "mine", num_pictures=10)
     for image_id in mine.image_ids[:6]:

@@ -12,14 +12,14 @@ from cnnpipe.projects import sizing
 @pytest.mark.parametrize(
     ("object_px", "side_px", "expected"),
     [
-        pytest.param(500, 1000, "192", id="big objects"),
-        pytest.param(105, 1000, "192", id="a tenth of the side"),
+        pytest.param(500, 1000, "256", id="big objects"),
+        pytest.param(105, 1000, "256", id="a tenth of the side"),
         pytest.param(80, 1000, "256", id="a twelfth"),
         pytest.param(70, 1000, "320", id="a fourteenth"),
         pytest.param(50, 1000, "416", id="a twentieth"),
         pytest.param(5, 1000, "512", id="tiny: as large as is affordable"),
         pytest.param(10, 300, "320", id="no larger than the pictures"),
-        pytest.param(4, 60, "192", id="small pictures"),
+        pytest.param(4, 60, "160", id="small pictures"),
     ],
 )
 def test_the_side_of_a_detector(object_px: float, side_px: int, expected: str) -> None:
@@ -30,10 +30,10 @@ def test_the_side_of_a_detector(object_px: float, side_px: int, expected: str) -
 
 def test_few_pictures_are_shown_often_and_many_seldom() -> None:
     few, many = (sizing.detect(a_survey(num_pictures=number))["epochs"] for number in (50, 10_000))
-    assert (few.value, few.why) == ("150", "about 30 training pictures: 4,500 seen in all, 9 min on one core")
+    assert (few.value, few.why) == ("100", "about 30 training pictures: 3,000 seen in all, 10 min on one core")
     assert (many.value, many.why) == (
         "6",
-        "about 7,000 training pictures: 42,000 seen in all, 78 min on one core",
+        "about 7,000 training pictures: 42,000 seen in all, 138 min on one core",
     )
 
 
@@ -46,6 +46,7 @@ def test_training_stays_within_its_budget_or_at_a_bound(num_pictures: int, objec
     num_training = max(round(num_pictures * (1 - held_out)), 1)
     fewest, most = pace.epochs
     assert fewest <= epochs <= most
+    assert 0 < float(sized["warmup_epochs"].value) <= epochs / 4
     if fewest < epochs < most:
         assert abs(epochs * num_training / per_second - pace.budget_s) <= num_training / per_second
 
