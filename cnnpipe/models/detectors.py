@@ -42,6 +42,7 @@ Boxes = tuple[Tensor, Tensor, Tensor]  # boxes_N4 px, scores_N in [0, 1], class_
 
 _COARSEST_STRIDE: Final = 32  # of a feature extractor; a side that it divides keeps all maps in step
 _HEAD_CONVOLUTIONS: Final = 2  # of each branch of fcos-lite0's head
+_FIRST_DISTANCE: Final = 2.0  # strides from a point to each side of its box, before training
 _HEAD_WIDTH: Final = 256  # of fasterrcnn-lite0's box head
 
 # torchvision's names of what a loss is made of -> ours
@@ -147,6 +148,9 @@ def _fcos_lite0(shape: DetectorShape) -> nn.Module:
         nms_thresh=shape.decoding.nms_iou,
         detections_per_img=shape.decoding.max_detections,
     )
+    # torchvision starts at 0 and cuts off below it: half of all distances begin without a gradient, and on a
+    # few dozen pictures a training often never gets away from boxes without extent
+    nn.init.constant_(detector.head.regression_head.bbox_reg.bias, _FIRST_DISTANCE)
     return DetectorNetwork(detector, first_label=0)
 
 

@@ -218,3 +218,12 @@ def test_weights_that_no_package_holds_are_refused() -> None:
     name = "fasterrcnn_mobilenet_v3_large_320_fpn"
     with pytest.raises(ParamsError, match=f"no package holds weights of '{name}'"):
         build_detector(name, shape_of(), weights="package", seed=1)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_every_distance_of_fcos_begins_with_a_gradient(seed: int) -> None:
+    head = built("fcos-lite0", seed=seed).get_submodule("detector.head.regression_head")
+    maps = [torch.randn(2, 96, side, side) for side in (8, 4, 2)]
+    with torch.no_grad():
+        distances, _ = head(maps)
+    assert distances.min() > 0

@@ -27,7 +27,7 @@ def read(text: str) -> dict[str, Any]:
 
 
 # a detector of few pictures starts more gently and sees them more varied than that of the demo
-OF_FEW_PICTURES = {"crop_scale", "brightness", "contrast", "saturation", "learning_rate", "backbone_rate"}
+OF_FEW_PICTURES = {"crop_scale", "brightness", "contrast", "saturation", "learning_rate"}
 
 
 def without(left_out: set[str], value: Any) -> Any:

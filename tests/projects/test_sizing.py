@@ -30,7 +30,10 @@ def test_the_side_of_a_detector(object_px: float, side_px: int, expected: str) -
 
 def test_few_pictures_are_shown_often_and_many_seldom() -> None:
     few, many = (sizing.detect(a_survey(num_pictures=number))["epochs"] for number in (50, 10_000))
-    assert (few.value, few.why) == ("100", "about 30 training pictures: 3,000 seen in all, 10 min on one core")
+    assert (few.value, few.why) == (
+        "100",
+        "about 30 training pictures: 3,000 seen in all, 10 min on one core",
+    )
     assert (many.value, many.why) == (
         "6",
         "about 7,000 training pictures: 42,000 seen in all, 138 min on one core",
