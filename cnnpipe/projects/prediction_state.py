@@ -134,9 +134,9 @@ def note_written(out: Path, run: PredictRun, path: Path, content: Path) -> None:
 
 
 def drawn_path(out: Path, name: str) -> Path:
-    """Return where a picture is drawn: at its own path below drawn/, with .jpg behind its name."""
+    """Return where a picture is drawn: at its own path below drawn/, with .jpg behind any other ending."""
     path = Path(name)
-    drawn = f"{path.name}.jpg"
+    drawn = path.name if path.suffix.lower() in (".jpg", ".jpeg") else f"{path.name}.jpg"
     if len(os.fsencode(drawn)) > _LONGEST_NAME:
         digest = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]
         drawn = f"{os.fsencode(path.name)[: _LONGEST_NAME - 30].decode(errors='ignore')}~{digest}.jpg"

@@ -385,6 +385,7 @@ def test_long_names_are_drawn_under_short_ones() -> None:
     assert len(str(long.name).encode()) <= 245
     assert long != drawn_path(Path("out"), f"a/{'é' * 124}x.jpg")
     assert drawn_path(Path("out"), "a/b.png") == Path("out/drawn/a/b.png.jpg")
+    assert drawn_path(Path("out"), "a/b.JPG") == Path("out/drawn/a/b.JPG")
 
 
 def test_an_experiment_is_found_by_name_and_a_model_by_its_folder(bundles: Path, project_dir: Path) -> None:
