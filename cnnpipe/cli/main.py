@@ -5,6 +5,7 @@ import logging
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from types import FrameType
 from typing import Final
 
@@ -50,7 +51,7 @@ def run(arguments: Sequence[str]) -> int:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
             raise
-        where = str(error.filename or "the disk")
+        where = str(error.filename or f"the disk of {Path.cwd()}")
         return _report(
             StorageError(where, error.strerror or "cannot be written", "free some space; run it again")
         )

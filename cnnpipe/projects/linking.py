@@ -62,7 +62,8 @@ def _ways_into(folder: Path, states: Mapping[Path, os.stat_result]) -> dict[int,
 def _check_space(folder: Path, num_bytes: int) -> None:
     free = shutil.disk_usage(folder).free
     if num_bytes and free < num_bytes + _SPARE_BYTES:
-        what = f"{_in_units(num_bytes)} must be copied there, but only {_in_units(free)} are free"
+        wanted = f"{_in_units(num_bytes)} must be copied there and {_in_units(_SPARE_BYTES)} stay free"
+        what = f"{wanted}, but only {_in_units(free)} are"
         fix = "free some space, or make the project on the disk of the pictures, where they can be linked"
         raise StorageError(str(folder), what, fix)
 

@@ -101,7 +101,8 @@ def test_a_disk_without_room_is_told_before_anything_is_copied(
     without(monkeypatch)
     usage: Any = shutil._ntuple_diskusage(10**9, 10**9 - 1000, 1000)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
-    with pytest.raises(StorageError, match=r"2\.7 kB must be copied there, but only 1\.0 kB are free"):
+    told = r"2\.7 kB must be copied there and 67\.1 MB stay free, but only 1\.0 kB are"
+    with pytest.raises(StorageError, match=told):
         bring(pictures)
     left = [path for path in next(iter(pictures.values())).parent.rglob("*") if path.is_file()]
     assert left == []
