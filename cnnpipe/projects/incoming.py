@@ -17,6 +17,7 @@ from cnnpipe.errors import DataError
 from cnnpipe.formats.picture_lookup import PictureFolder, relative_spellings
 from cnnpipe.formats.via.read import read_via
 from cnnpipe.formats.via.records import ViaEntry, ViaFile
+from cnnpipe.formats.via.review import is_checked, is_unchecked
 from cnnpipe.projects.changes import PictureChanges, compare_picture
 from cnnpipe.projects.holdings import Holdings, Source, find_beside, is_review
 from cnnpipe.projects.layout import free_name
@@ -213,11 +214,33 @@ def _changes(
     for entry in file.entries:
         if entry.filename in image_ids:
             new.setdefault(image_ids[entry.filename], []).append(entry)
-    old = {} if replaced is None else replaced.entries
+    if replaced is None:
+        return [_change_beside(image_id, entries, holdings) for image_id, entries in sorted(new.items())]
+    old = replaced.entries
     return [
         compare_picture(image_id, old.get(image_id, []), new.get(image_id, []), holdings.labels)
         for image_id in sorted(old.keys() | new.keys())
     ]
+
+
+def _change_beside(image_id: str, new: Sequence[ViaEntry], holdings: Holdings) -> PictureChanges:
+    """Return what an added file does to one picture, which others may name, too.
+
+    As in `formats.via.merge`: what a person checked takes the place of the rest, what none has checked changes
+    nothing, and what came from no network is added.
+    """
+    old = [
+        entry
+        for source in holdings.sources
+        for entry in source.entries.get(image_id, [])
+        if not is_unchecked(entry.file_attributes)
+    ]
+    checked = [entry for entry in new if is_checked(entry.file_attributes)]
+    counting = [entry for entry in new if not is_unchecked(entry.file_attributes)]
+    if not old or counting:
+        return compare_picture(image_id, old, checked or [*old, *new], holdings.labels)
+    changes = compare_picture(image_id, old, old, holdings.labels)
+    return msgspec.structs.replace(changes, unchecked=True)
 
 
 def _lost(file: ViaFile, image_ids: Mapping[str, str]) -> list[str]:

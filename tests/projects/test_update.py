@@ -313,6 +313,21 @@ def test_what_a_network_found_counts_when_a_person_checked_it(project: Path, tmp
     assert len(run_data_stages()[1]) == 17
 
 
+@pytest.mark.parametrize("review", ["machine", "checked"])
+def test_what_a_check_does_to_an_annotated_picture_is_shown(
+    project: Path, tmp_path: Path, review: str
+) -> None:
+    name = "images/picture_0001.png"
+    before = len([each for each in run_data_stages()[1] if each.image_id == name])
+    updated = take_in(predicted(tmp_path, review, name))
+    added, removed, moved, _ = totals(updated)
+    if review == "machine":
+        assert (states(updated), added, removed, moved) == ({}, 0, 0, 0)
+    else:
+        assert states(updated) == {name: "changed"}
+        assert (added + moved, removed + moved) == (1, before)
+
+
 def test_predictions_on_new_pictures_come_in_with_them(project: Path, tmp_path: Path) -> None:
     put(tmp_path / "new leaves", "a.png", "b.png")
     updated = take_in(predicted(tmp_path, "checked", "a.png", "b.png"), images=tmp_path / "new leaves")
