@@ -226,8 +226,8 @@ def _changes(
 def _change_beside(image_id: str, new: Sequence[ViaEntry], holdings: Holdings) -> PictureChanges:
     """Return what an added file does to one picture, which others may name, too.
 
-    As in `formats.via.merge`: what a person checked takes the place of the rest, what none has checked changes
-    nothing, and what came from no network is added.
+    As in `formats.via.merge`: what a person checked takes the place of the rest, what none has checked
+    changes nothing, and what came from no network is added.
     """
     old = [
         entry

@@ -318,13 +318,15 @@ def test_what_a_check_does_to_an_annotated_picture_is_shown(
     project: Path, tmp_path: Path, review: str
 ) -> None:
     name = "images/picture_0001.png"
-    before = len([each for each in run_data_stages()[1] if each.image_id == name])
+    image_id = f"images/{name}"
+    before = len([each for each in run_data_stages()[1] if each.image_id == image_id])
+    assert before > 0
     updated = take_in(predicted(tmp_path, review, name))
     added, removed, moved, _ = totals(updated)
     if review == "machine":
         assert (states(updated), added, removed, moved) == ({}, 0, 0, 0)
     else:
-        assert states(updated) == {name: "changed"}
+        assert states(updated) == {image_id: "changed"}
         assert (added + moved, removed + moved) == (1, before)
 
 
