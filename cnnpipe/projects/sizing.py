@@ -58,7 +58,7 @@ class Pace(msgspec.Struct, frozen=True):
 PACES: Final[Mapping[str, Pace]] = MappingProxyType(
     {
         "fcos-lite0": Pace(160, 13.0, 900.0, (6, 100), batch_size=4, warmup_steps=60),
-        "lite0": Pace(96, 60.0, 480.0, (3, 40), batch_size=32, warmup_steps=30),
+        "lite0": Pace(96, 60.0, 480.0, (3, 25), batch_size=32, warmup_steps=30),
         "lenet": Pace(48, 500.0, 120.0, (10, 60), batch_size=64, warmup_steps=10),
     }
 )
