@@ -93,7 +93,7 @@ def stage_digest(stage: str, task: str | None = None) -> str:
     digest = hashlib.sha256()
     for path in sorted({_module_path(name) for name in modules} | set(_package_data(modules))):
         digest.update(f"{path.relative_to(_PACKAGE_DIR).as_posix()}\0".encode())
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
+        digest.update(_content_digest(path))
     imported = {top for name in modules for top in _imports(name) if top in NUMERIC_PACKAGES}
     packages = sorted(f"{dist} {_version(dist)}" for top in imported for dist in NUMERIC_PACKAGES[top])
     return f"{digest.hexdigest()[:32]} {', '.join(packages)}"
@@ -136,6 +136,11 @@ def _imports(module: str) -> frozenset[str]:
 @cache
 def _module_path(name: str) -> Path:
     return _PACKAGE_DIR.parent.joinpath(*name.split(".")).with_suffix(".py")
+
+
+@cache
+def _content_digest(path: Path) -> bytes:
+    return hashlib.sha256(path.read_bytes()).digest()
 
 
 def _package_data(modules: set[str]) -> Iterator[Path]:

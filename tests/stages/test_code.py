@@ -97,6 +97,7 @@ def test_edit_of_an_imported_module_changes_the_digest(
     monkeypatch.setattr(stage, "_PACKAGE_DIR", copied)
     monkeypatch.setattr(stage, "_module_path", stage._module_path.__wrapped__)  # without its memory
     monkeypatch.setattr(stage, "_imports", stage._imports.__wrapped__)
+    monkeypatch.setattr(stage, "_content_digest", stage._content_digest.__wrapped__)
     before = {name: stage_digest(name) for name in STAGES}
     with (copied / "stages" / "split.py").open("a", encoding="utf-8") as file:
         file.write("\n_EXTRA = 1\n")
