@@ -214,8 +214,12 @@ def _changes(
     for entry in file.entries:
         if entry.filename in image_ids:
             new.setdefault(image_ids[entry.filename], []).append(entry)
-    if replaced is None:
-        return [_change_beside(image_id, entries, holdings) for image_id, entries in sorted(new.items())]
+    if replaced is None or replaced.is_review:
+        named = new.keys() | ({} if replaced is None else replaced.entries.keys())
+        others = [source for source in holdings.sources if source is not replaced]
+        return [
+            _change_beside(image_id, new.get(image_id, []), others, holdings) for image_id in sorted(named)
+        ]
     old = replaced.entries
     return [
         compare_picture(image_id, old.get(image_id, []), new.get(image_id, []), holdings.labels)
@@ -223,24 +227,27 @@ def _changes(
     ]
 
 
-def _change_beside(image_id: str, new: Sequence[ViaEntry], holdings: Holdings) -> PictureChanges:
-    """Return what an added file does to one picture, which others may name, too.
+def _change_beside(
+    image_id: str, new: Sequence[ViaEntry], others: Sequence[Source], holdings: Holdings
+) -> PictureChanges:
+    """Return what entries do to one picture that other files may annotate, too."""
+    old = [entry for source in holdings.sources for entry in source.entries.get(image_id, [])]
+    left = [entry for source in others for entry in source.entries.get(image_id, [])]
+    before, after = _counting(old), _counting([*left, *new])
+    changes = compare_picture(image_id, before, after, holdings.labels)
+    state = changes.state
+    if old and not before:  # named until now, and without anything that counted
+        state = "changed" if after else "same"
+    if not [*left, *new]:
+        state = "removed"
+    unchecked = bool(new) and all(is_unchecked(entry.file_attributes) for entry in new)
+    return msgspec.structs.replace(changes, state=state, unchecked=unchecked)
 
-    As in `formats.via.merge`: what a person checked takes the place of the rest, what none has checked
-    changes nothing, and what came from no network is added.
-    """
-    old = [
-        entry
-        for source in holdings.sources
-        for entry in source.entries.get(image_id, [])
-        if not is_unchecked(entry.file_attributes)
-    ]
-    checked = [entry for entry in new if is_checked(entry.file_attributes)]
-    counting = [entry for entry in new if not is_unchecked(entry.file_attributes)]
-    if not old or counting:
-        return compare_picture(image_id, old, checked or [*old, *new], holdings.labels)
-    changes = compare_picture(image_id, old, old, holdings.labels)
-    return msgspec.structs.replace(changes, unchecked=True)
+
+def _counting(entries: Sequence[ViaEntry]) -> list[ViaEntry]:
+    """Return those of a picture's entries that count: as in `formats.via.merge`, a check before all else."""
+    checked = [entry for entry in entries if is_checked(entry.file_attributes)]
+    return checked or [entry for entry in entries if not is_unchecked(entry.file_attributes)]
 
 
 def _lost(file: ViaFile, image_ids: Mapping[str, str]) -> list[str]:

@@ -308,9 +308,25 @@ def test_what_a_network_found_counts_when_a_person_checked_it(project: Path, tmp
     assert len(run_data_stages()[1]) == 18
     updated = take_in(predicted(tmp_path, "checked", *names))
     assert updated.files[0].replaces == "images/predicted.json"
-    assert totals(updated)[0] == 2
     # the checked entry stands for the whole picture: 2 instead of 1 + 2 regions
+    added, removed, _, _ = totals(updated)
+    assert added - removed == -1
+    assert set(states(updated).values()) == {"changed"}
     assert len(run_data_stages()[1]) == 17
+
+
+def test_predictions_on_new_pictures_are_told_as_what_they_become(project: Path, tmp_path: Path) -> None:
+    images = tmp_path / "new leaves"
+    put(images, "a.png", "b.png")
+    names = ("predicted/a.png", "predicted/b.png")
+    assert states(take_in(predicted(tmp_path, "machine", "a.png", "b.png"), images=images)) == dict.fromkeys(
+        names, "added"
+    )
+    again = take_in(predicted(tmp_path, "machine", "a.png", "b.png"), images=images)
+    assert (states(again), [each.unchecked for each in again.files[0].changes]) == ({}, [True, True])
+    checked = take_in(predicted(tmp_path, "checked", "a.png"), images=images)
+    assert states(checked) == {names[0]: "changed", names[1]: "removed"}
+    assert totals(checked)[0] == 1
 
 
 @pytest.mark.parametrize("review", ["machine", "checked"])
