@@ -133,8 +133,8 @@ class _PicturesAsTheyCome(nn.Module):
 def _fcos_lite0(shape: DetectorShape) -> nn.Module:
     """Return FCOS on lite0's pyramid: a box and a class for every point of five maps, at strides 8 to 128.
 
-    Each branch of its head has two convolutions instead of four: less to compute, and less to learn from a few
-    hundred pictures.
+    Each branch of its head has two convolutions instead of four: less to compute, and less to learn from
+    a few hundred pictures.
 
     Source: Tian et al. 2022, FCOS: A simple and strong anchor-free object detector, section 3; torchvision,
     `FCOS`.

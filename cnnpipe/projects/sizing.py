@@ -29,7 +29,7 @@ _LIMITED: Final = (
 )
 _SMALL_SET: Final = 100  # pictures; of fewer, 15 % are too few to judge by
 _DETECT_SIDES_PX: Final = (160, 192, 256, 320, 416, 512)
-# for larger pictures, whatever their objects: on 50 photographs 192 px did worse on val (one seed, 10 pictures)
+# for larger pictures, whatever their objects: on 50 photographs 192 px did worse (one seed, val of 10)
 _LEAST_SIDE_PX: Final = 256
 _SEEN_SIDE_PX: Final = 20  # of the median object, in what a detector sees: 2.5 cells of its finest grid
 _PICTURE_SIDE_PX: Final = 160  # of a whole picture to be classified; a crop around an object needs less
