@@ -5,10 +5,10 @@ from typing import Any, Final
 
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
-from dvc.repo.reproduce import get_active_graph, plan_repro
 from dvc.utils.serialize import dump_yaml, load_yaml
 
 from cnnpipe.errors import CnnpipeError, DataError
+from cnnpipe.orchestration.graph import stages_in_order
 
 _LOCK: Final = "dvc.lock"
 
@@ -28,7 +28,7 @@ def lock(root: Path) -> list[str]:
         raise DataError(str(path), "file not found", "run `dvc repro` first")
     try:
         with Repo(str(root)) as repo, repo.lock:
-            order = stage_order(repo)
+            order = [stage.name for stage in stages_in_order(repo)]
             content: dict[str, Any] = load_yaml(str(path))
             stages = content["stages"]
             wanted = {name: stages[name] for name in order if name in stages}
@@ -39,8 +39,3 @@ def lock(root: Path) -> list[str]:
             return sorted(set(stages) - set(wanted))
     except DvcException as error:
         raise CnnpipeError(str(root / "dvc.yaml"), str(error), "mend it as `dvc repro` asks") from error
-
-
-def stage_order(repo: Repo) -> list[str]:
-    """Return the stages of the graph, each after all that it needs; files of `dvc add` are no stages."""
-    return [stage.name for stage in plan_repro(get_active_graph(repo.index.graph)) if stage.cmd]

@@ -7,10 +7,13 @@ from pydantic import Field, StringConstraints, model_validator
 from cnnpipe.params.augment import AugmentParams
 from cnnpipe.params.evaluate import CompareParams, EvaluateParams
 from cnnpipe.params.experiment import ExperimentParams, TrainParams
+from cnnpipe.params.flow import FlowParams
 from cnnpipe.params.ingest import IngestParams
+from cnnpipe.params.register import RegisterParams
 from cnnpipe.params.sample import SampleParams
 from cnnpipe.params.section import Params
 from cnnpipe.params.split import SplitParams
+from cnnpipe.params.tracking import TrackingParams
 from cnnpipe.params.validate import ValidateParams
 
 # A dot breaks DVC's params, an integer key is dropped by DVC in silence.
@@ -31,6 +34,9 @@ class Document(Params):
     ]
     evaluate: EvaluateParams
     compare: CompareParams
+    register_: Annotated[RegisterParams, Field(alias="register")]  # ABCMeta has a method `register`
+    flow: FlowParams
+    tracking: TrackingParams
 
     @model_validator(mode="after")
     def _every_task_has_its_view_and_its_metric(self) -> Self:

@@ -1,6 +1,7 @@
 """Where the runs of this project are kept; imports no MLflow, so asking costs nothing."""
 
 import os
+import re
 import subprocess
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -18,6 +19,15 @@ _SQLITE: Final = "sqlite:///"
 def tracking_uri() -> str:
     """Return the address of the store: MLFLOW_TRACKING_URI, else mlflow.db in the folder of the project."""
     return os.environ.get("MLFLOW_TRACKING_URI") or f"{_SQLITE}{Path.cwd() / 'mlflow.db'}"
+
+
+def shown(uri: str) -> str:
+    """Return an address as it may be shown or kept: without user and password.
+
+    >>> shown("http://me:secret@server:5000/store")
+    'http://server:5000/store'
+    """
+    return re.sub(r"//[^/@]*@", "//", uri)
 
 
 def project() -> str:

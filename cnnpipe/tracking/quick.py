@@ -5,10 +5,8 @@ means "not known to be recorded", and the slow and thorough way is taken.
 """
 
 import hashlib
-import json
 import sqlite3
 import urllib.parse
-import urllib.request
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
@@ -16,11 +14,10 @@ from typing import Any, Final
 
 from cnnpipe import files
 from cnnpipe.models.bundle import MODEL_FILE
-from cnnpipe.tracking import place
+from cnnpipe.tracking import place, rest
 from cnnpipe.training.records import RUN_FILE, RunRecord
 
 METRICS_FILE: Final = "metrics.json"  # of results/<experiment>
-_ANSWER_S: Final = 5.0
 
 # Source: the tables of mlflow 3.17, store/tracking/dbmodels/models.py.
 _RUNS: Final = """
@@ -89,23 +86,14 @@ def _rows_of_database(database: Path) -> list[tuple[str, str, str | None]]:
 
 
 def _rows_of_server(uri: str) -> list[tuple[str, str, str | None]]:
-    """Return the same from a server that asks for no password; of a larger project the latest 1,000 runs."""
+    """Return the same from a server; of a larger project the latest 1,000 runs."""
     name = urllib.parse.quote(place.project())
-    found = _ask(f"{uri}/api/2.0/mlflow/experiments/get-by-name?experiment_name={name}")
+    found = rest.ask(f"{uri}/api/2.0/mlflow/experiments/get-by-name?experiment_name={name}")
     query = {"experiment_ids": [found["experiment"]["experiment_id"]], "max_results": 1000}
-    runs = _ask(f"{uri}/api/2.0/mlflow/runs/search", query).get("runs", [])
+    runs = rest.ask(f"{uri}/api/2.0/mlflow/runs/search", query).get("runs", [])
     return [_row(run) for run in sorted(runs, key=lambda run: run["info"]["start_time"])]
 
 
 def _row(run: Any) -> tuple[str, str, str | None]:
     tags = {tag["key"]: tag["value"] for tag in run["data"].get("tags", ())}
     return tags.get(place.SIGNATURE, ""), run["info"]["status"], tags.get(place.PROJECTED)
-
-
-def _ask(url: str, query: Any = None) -> Any:
-    if not url.startswith(("http://", "https://")):
-        raise ValueError(url)
-    body = None if query is None else json.dumps(query).encode()
-    request = urllib.request.Request(url, body, {"Content-Type": "application/json"})  # noqa: S310 (checked above)
-    with urllib.request.urlopen(request, timeout=_ANSWER_S) as answer:  # noqa: S310
-        return json.load(answer)

@@ -8,7 +8,8 @@ import pytest
 from dvc.repo import Repo
 
 from cnnpipe.errors import CnnpipeError, DataError
-from cnnpipe.orchestration.lock import lock, stage_order
+from cnnpipe.orchestration.graph import graph_of
+from cnnpipe.orchestration.lock import lock
 
 _GRAPH = """
 stages:
@@ -44,7 +45,7 @@ def test_both_orders_end_in_the_same_bytes(two_orders: tuple[Path, Path]) -> Non
 
 def test_order_is_that_of_the_graph(two_orders: tuple[Path, Path]) -> None:
     with Repo(str(two_orders[0])) as repo:
-        order = stage_order(repo)
+        order = [node.name for node in graph_of(repo)]
     assert order.index("first") < order.index("second") < order.index("third")
     assert sorted(order) == ["aside", "first", "second", "third"]
 

@@ -1,0 +1,11 @@
+"""Section `tracking`: what a training does when MLflow's store does not answer."""
+
+from typing import Literal
+
+from cnnpipe.params.section import Params
+
+
+class TrackingParams(Params):
+    """Section `tracking`. No stage depends on it: it changes no result."""
+
+    when_unreachable: Literal["continue", "fail"]
