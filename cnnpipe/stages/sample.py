@@ -128,7 +128,7 @@ def crop_background(
 ) -> Image.Image:
     """Return a square crop of the split's band of the photograph, mirrored and lit at random."""
     top, bottom = (round(fraction * photograph.height) for fraction in BANDS[split])
-    crop_px = round(rng.uniform(*_CROP_FRACTION) * photograph.height)
+    crop_px = min(round(rng.uniform(*_CROP_FRACTION) * photograph.height), bottom - top)  # both are rounded
     x = int(rng.integers(0, photograph.width - crop_px, endpoint=True))
     y = int(rng.integers(top, bottom - crop_px, endpoint=True))
     crop = photograph.crop((x, y, x + crop_px, y + crop_px))
