@@ -1,6 +1,6 @@
 # Everything a newcomer runs. Each target makes .venv first, or finishes what an interrupted set-up left.
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test check format ui lock bench clean
+.PHONY: help venv demo test check format ui server worker lock bench clean
 
 bin := .venv/bin
 
@@ -29,6 +29,12 @@ format: venv ## Format the code, and repair what the linter can
 
 ui: venv ## Serve MLflow's pages on http://127.0.0.1:5000, or on PORT=…
 	@$(bin)/cnnpipe ui $(if $(PORT),--port $(PORT))
+
+server: venv ## Serve Prefect on http://127.0.0.1:4200 and MLflow on :5000, pools and deployments made
+	@PATH="$(CURDIR)/$(bin):$$PATH" $(bin)/cnnpipe server
+
+worker: venv ## Take scheduled runs from POOL=cpu or POOL=gpu, each in a clone of its own
+	@PATH="$(CURDIR)/$(bin):$$PATH" $(bin)/cnnpipe worker --pool $(or $(POOL),$(error say POOL=cpu or POOL=gpu))
 
 lock: ## Write requirements.lock anew; UPGRADE="dvc typer" or UPGRADE=all lets versions move
 	@python=$$(tools/find_python.sh) && "$$python" -m tools.lock $(UPGRADE)

@@ -23,7 +23,7 @@ from benchmarks.side_by_side import Contest, Runner
 ROOT: Final = Path(__file__).resolve().parent.parent
 BOUND: Final = 1.5
 DVC_REPRO: Final = (sys.executable, "-m", "dvc", "repro")
-ALWAYS: Final = frozenset({"code", "record"})  # stages that run every time, and leave at once
+ALWAYS: Final = frozenset({"code"})  # runs every time, and leaves at once
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -34,7 +34,8 @@ from cnnpipe.inference.torch_settings import repeatable_torch  # noqa: E402
 from cnnpipe.models.networks import build_network  # noqa: E402
 from cnnpipe.models.shape import NetworkShape  # noqa: E402
 from cnnpipe.params.experiment import AdamParams, ScheduleParams  # noqa: E402
-from cnnpipe.tracking.runs import ActiveRun, Training, start_run  # noqa: E402
+from cnnpipe.tracking.active_run import ActiveRun, start_run  # noqa: E402
+from cnnpipe.tracking.runs import Training  # noqa: E402
 from cnnpipe.training.classification import classification_objective  # noqa: E402
 from cnnpipe.training.devices import make_accelerator  # noqa: E402
 from cnnpipe.training.epoch import Learner, train_one_epoch  # noqa: E402

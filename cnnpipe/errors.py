@@ -43,6 +43,12 @@ class ModelError(CnnpipeError):
     exit_code = 4
 
 
+class GateError(CnnpipeError):
+    """A gate refused, and whoever ran it wanted it to pass."""
+
+    exit_code = 6
+
+
 class StorageError(CnnpipeError):
     """The tracking store, the disk or a remote cannot be reached or is full."""
 

@@ -1,7 +1,9 @@
 """Files are written whole or not at all, and read with an error that names them."""
 
 import hashlib
+import math
 import shutil
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -41,6 +43,12 @@ def write_jsonl(path: Path, records: Iterable[Any]) -> None:
     with part.open("wb") as file:
         file.writelines(encoder.encode(record) + b"\n" for record in records)
     part.replace(path)
+
+
+def keep_newest(folder: Path, number: int) -> None:
+    """Remove the JSON files of `folder` but the newest `number`."""
+    for path in sorted(folder.glob("*.json"), key=_age_s)[number:]:
+        path.unlink(missing_ok=True)
 
 
 def read_json(path: Path, kind: type[Record]) -> Record:
@@ -97,3 +105,11 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except FileNotFoundError as error:
         raise DataError(str(path), "file not found", "run the stage that writes it") from error
+
+
+def _age_s(path: Path) -> float:
+    """Return the seconds since the last change; of a file that is gone meanwhile, no end of them."""
+    try:
+        return time.time() - path.stat().st_mtime
+    except FileNotFoundError:
+        return math.inf

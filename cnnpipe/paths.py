@@ -16,7 +16,16 @@ AUGMENTED: Final = DATA / "augmented"
 MODELS: Final = Path("models")
 RESULTS: Final = Path("results")
 COMPARISON: Final = Path("comparison")
-RECORD: Final = Path("record.json")
+REGISTERED: Final = Path("registered.json")
+DECISION: Final = Path("decision.json")
+
+
+def checkpoint_dir() -> Path:
+    """Return the folder of checkpoints, one folder per signature of a training.
+
+    `CNNPIPE_CHECKPOINTS` moves it to where several clones share it, e.g. out of a worker's throw-away clone.
+    """
+    return Path(os.environ.get("CNNPIPE_CHECKPOINTS") or state_dir() / "checkpoints")
 
 
 def state_dir() -> Path:

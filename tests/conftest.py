@@ -21,6 +21,8 @@ settings.load_profile("steady")
 # the user's own store and project must not be written to, nor decide a test
 for _name in ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_RUN_ID", "CNNPIPE_STATE", "DVC_STAGE"):
     os.environ.pop(_name, None)
+for _name in ("CNNPIPE_CHECKPOINTS", "CNNPIPE_LEASES", "CNNPIPE_SLOTS"):
+    os.environ.pop(_name, None)
 
 
 @pytest.fixture(scope="session")

@@ -39,14 +39,13 @@ LIGHT_MODULES = (
     "cnnpipe.stages.ingest",
     "cnnpipe.stages.validate",
     "cnnpipe.stages.split",
-    "cnnpipe.stages.record",
+    "cnnpipe.stages.register",
     "cnnpipe.projects.doctor",
     "cnnpipe.projects.init",
     "cnnpipe.projects.update",
 )
-# a command loads only its own libraries, so the commands import inside functions; so does one stage, which
-# is part of every `dvc repro` and seldom has anything to do (see there)
-EAGER_MODULES = [p for p in MODULES if p.parent.name != "cli" and p != ROOT / "cnnpipe/stages/record.py"]
+# a command loads only its own libraries, so the commands import inside functions
+EAGER_MODULES = [p for p in MODULES if p.parent.name != "cli"]
 NO_SUBJECT = re.compile(r"(^|_)(utils?|common|helpers?|misc|base|manager)(_|$)")
 # where this very clone, what lies beside it and its user's files are
 MACHINE_PLACES = [str(p) for p in (ROOT, ROOT.parent / "shared", Path.home()) if len(p.parts) > 1]

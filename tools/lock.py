@@ -19,7 +19,7 @@ from typing import Final
 
 _COMPILER: Final = "pip-tools==7.6.2"
 _HEADER: Final = """\
-# Every package of cnnpipe[train,orchestration,dev] for Python 3.11 on Linux x86-64.
+# Every package of cnnpipe[train,orchestration,s3,dev] for Python 3.11 on Linux x86-64.
 # Written by `make lock`, from pyproject.toml; not by hand.
 """
 _OPTIONS: Final = (
@@ -32,7 +32,7 @@ _OPTIONS: Final = (
     "--no-emit-index-url",
     "--no-emit-find-links",
     "--no-emit-trusted-host",
-    "--extra=train,orchestration,dev",
+    "--extra=train,orchestration,s3,dev",
 )
 
 

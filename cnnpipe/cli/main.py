@@ -11,7 +11,7 @@ from typing import Final
 
 import typer
 
-from cnnpipe.cli import doctor, predict, projects, reading, stages
+from cnnpipe.cli import doctor, plan, predict, projects, reading, servers, stages
 from cnnpipe.errors import CnnpipeError, StorageError
 
 _TERMINATED: Final = 128 + signal.SIGTERM
@@ -28,7 +28,9 @@ stages.add_to(app)
 reading.add_to(app)
 projects.add_to(app)
 predict.add_to(app)
+servers.add_to(app)
 doctor.add_to(app)
+plan.add_to(app)
 
 
 def run(arguments: Sequence[str]) -> int:

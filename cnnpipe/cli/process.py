@@ -4,34 +4,22 @@
 stage holds a lock, watches the process that started it, and leaves its exit code in a file.
 """
 
-import fcntl
 import multiprocessing
 import os
 import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Final
 
-import msgspec
-
-from cnnpipe import files, paths
-from cnnpipe.errors import BusyError, CnnpipeError
+from cnnpipe import files, locks, paths
+from cnnpipe.errors import CnnpipeError
+from cnnpipe.stage_ends import StageEnd, end_file
 
 _POLL_S: Final = 0.25
 _GRACE_S: Final = 1.25  # from SIGTERM to the hard end: together below the 2 s a stage may outlive its parent
-
-
-class StageEnd(msgspec.Struct, frozen=True, kw_only=True):
-    """How the last process of a stage ended: .cnnpipe/state/<stage>.json."""
-
-    stage: str
-    exit_code: int
-    error: str | None  # class and text of an expected error
-    seconds: float
-    ended_at: float  # seconds since 1970
 
 
 @contextmanager
@@ -63,28 +51,10 @@ def stage_process(stage: str) -> Iterator[None]:
             files.write_json(end_file(stage), end)
 
 
-def end_file(stage: str) -> Path:
-    """Return the file that holds the `StageEnd` of a stage, e.g. of train@lenet."""
-    return paths.state_dir() / "state" / f"{stage}.json"
-
-
-@contextmanager
-def _lock(stage: str) -> Iterator[None]:
+def _lock(stage: str) -> AbstractContextManager[None]:
     path = paths.state_dir() / "locks" / f"{stage}.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            file.seek(0)
-            holder = file.read().strip() or "unknown"
-            raise BusyError(
-                f"stage {stage}", f"process {holder} runs it now", "wait for its end, or stop that process"
-            ) from error
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        yield
+    fix = "wait for its end, or stop that process"
+    return locks.only_one(path, where=f"stage {stage}", does="runs it", fix=fix)
 
 
 def _watched_pids() -> list[int]:

@@ -8,7 +8,7 @@ import msgspec
 import typer
 
 from cnnpipe import files, paths
-from cnnpipe.cli.process import StageEnd, end_file
+from cnnpipe.stage_ends import StageEnd, end_file
 
 _ALWAYS_RUN: Final = "code"
 

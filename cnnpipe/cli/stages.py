@@ -1,20 +1,27 @@
 """One command per stage: load the params, call the stage, print its report."""
 
 from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
+import msgspec
 import typer
 
 from cnnpipe import paths
 from cnnpipe.cli.process import stage_process
+from cnnpipe.errors import GateError
+
+if TYPE_CHECKING:
+    from cnnpipe.evaluation.promotion import Contest, Proposal, Settled, Standing
+    from cnnpipe.params.evaluate import CompareParams
 
 ParamsFile = Annotated[Path, typer.Option(help="The params file.")]
 
 
 def add_to(app: typer.Typer) -> None:
     """Register the commands, in the order the data flows."""
-    for command in (code, sample, ingest, validate, split, augment, train, evaluate, compare, record):
+    for command in (code, sample, ingest, validate, split, augment, train, evaluate, compare, register):
         app.command()(command)
 
 
@@ -109,13 +116,15 @@ def train(
     """Train one experiment, or go on where it stopped."""
     from cnnpipe.params.experiment import TrainParams, load_experiment
     from cnnpipe.params.load import load_section
+    from cnnpipe.params.tracking import TrackingParams
     from cnnpipe.stages import train as stage
 
     with stage_process(f"train@{experiment}"):
         recipe = load_experiment(params, experiment)
         machine = load_section(params, "train", TrainParams)
-        out = paths.MODELS / experiment
-        run = stage.train(experiment, paths.AUGMENTED / recipe.task, out, recipe, machine)
+        when_unreachable = load_section(params, "tracking", TrackingParams).when_unreachable
+        view, out = paths.AUGMENTED / recipe.task, paths.MODELS / experiment
+        run = stage.train(experiment, view, out, recipe, machine, when_unreachable=when_unreachable)
         typer.echo(
             f"train {experiment}: best epoch {run.best_epoch}, ended by {run.stop_reason} -> {out}", err=True
         )
@@ -154,19 +163,89 @@ def compare(params: ParamsFile = paths.PARAMS) -> None:
         typer.echo(f"compare: {len(document.experiments)} experiments -> {paths.COMPARISON}", err=True)
 
 
-def record() -> None:
-    """Find or rebuild the MLflow run of each experiment."""
-    from cnnpipe.stages import record as stage
+def register(
+    promote: Annotated[
+        str | None,
+        typer.Option(
+            metavar="EXPERIMENT", help="Make this one the champion of its task, whatever the gate would say."
+        ),
+    ] = None,
+    require: Annotated[
+        bool, typer.Option("--require", help="End with exit code 6 where the last decision is a refusal.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print what was decided as one JSON object.")
+    ] = False,
+    params: ParamsFile = paths.PARAMS,
+) -> None:
+    """Find or rebuild each MLflow run, and decide who is champion.
 
-    with stage_process("record"):
-        counts = stage.record(paths.MODELS, paths.RESULTS, paths.RECORD, ensure_runs=_ensure_runs)
-        _say("record", counts, paths.RECORD)
+    The champion of each task is replaced by the best on val where its lead on test is certain. A refusal is a
+    decision: it ends with 0.
+    """
+    from cnnpipe.evaluation.promotion import said_of
+    from cnnpipe.params.evaluate import CompareParams
+    from cnnpipe.params.load import load_section
+    from cnnpipe.params.register import RegisterParams
+    from cnnpipe.stages import register as stage
+
+    with stage_process("register"):
+        sections = stage.GateParams(
+            load_section(params, "register", RegisterParams), load_section(params, "compare", CompareParams)
+        )
+        places = stage.RegisterFiles(
+            models=paths.MODELS,
+            results=paths.RESULTS,
+            comparison=paths.COMPARISON,
+            views=paths.AUGMENTED,
+            registered=paths.REGISTERED,
+            decision=paths.DECISION,
+        )
+        doors = stage.Doors(_ensure_runs, _champion_of, _fetched_bundle, _contest, _settle)
+        decision = stage.register(places, sections, doors, promote=promote)
+        for task in decision.tasks.values():
+            typer.echo(said_of(task), err=True)
+    if as_json:
+        typer.echo(msgspec.json.encode(decision).decode())
+    refused = [task for task in decision.tasks.values() if task.decision == "refused"]
+    if require and refused:
+        fix = f"train a better one, or `cnnpipe register --promote {refused[0].candidate.experiment}`"
+        raise GateError("register", "; ".join(f"{task.task}: {task.reason}" for task in refused), fix)
+
+
+# What `register` needs of MLflow (3 s) and torch (5 s), loaded only where there is something to do.
 
 
 def _ensure_runs(experiments: Iterable[tuple[Path, Path]]) -> list[str]:
-    from cnnpipe.tracking import projection  # with MLflow, 3 s: mostly there is nothing to do
+    from cnnpipe.tracking import projection
 
     return projection.ensure_runs(experiments)
+
+
+def _champion_of(model: str) -> "Standing | None":
+    from cnnpipe.tracking import registry
+
+    return registry.champion_of(model)
+
+
+def _settle(proposal: "Proposal") -> "Settled | None":
+    from cnnpipe.tracking import registry
+
+    return registry.settle(proposal)
+
+
+def _fetched_bundle(address: str) -> AbstractContextManager[Path]:
+    from cnnpipe.tracking.fetched_bundle import fetched_bundle
+
+    return fetched_bundle(address)
+
+
+def _contest(task: str, champion: Path, results: Path, view: Path, params: "CompareParams") -> "Contest":
+    if task == "detect":
+        from cnnpipe.tasks.detect.contest import contest
+    else:
+        from cnnpipe.tasks.classify.contest import contest
+    return contest(champion, results, view, params)
 
 
 def _say(stage: str, counts: Mapping[str, int], out: Path) -> None:

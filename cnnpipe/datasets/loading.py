@@ -117,6 +117,15 @@ def positions_loader(
     return _loader(make_batch, batches, num_workers)
 
 
+def pinned(loader: DataLoader[AnyBatch], *, is_wanted: bool) -> DataLoader[AnyBatch]:
+    """Let the loader give its batches in memory that is never paged out, or not; return it.
+
+    A GPU copies such a batch while it computes on the one before. Without a GPU torch refuses it.
+    """
+    loader.pin_memory = is_wanted
+    return loader
+
+
 def stack(pictures: Iterable[Picture], *, number: int) -> Tensor:
     """Return `number` pictures HWC uint8, all of one size, as a tensor (B, C, H, W).
 

@@ -35,11 +35,12 @@ def forward_batches(
     logits, targets = [], []
     with torch.inference_mode():
         for pictures_BCHW, targets_B in batches:
-            logits.append(network(to_network(pictures_BCHW, normalise, device=device)).cpu())
+            logits.append(network(to_network(pictures_BCHW, normalise, device=device)))
             targets.append(targets_B)
     if not logits:
         return np.zeros((0, 0)), np.zeros(0, dtype=np.int64)
-    return torch.cat(logits).double().numpy(), torch.cat(targets).long().numpy()
+    # fetched at the end: a GPU would wait for each batch to be fetched
+    return torch.cat(logits).cpu().double().numpy(), torch.cat(targets).long().numpy()
 
 
 def to_network(pictures_BCHW: Tensor, normalise: Normalise, *, device: torch.device) -> Tensor:

@@ -9,6 +9,7 @@ from dvc.utils.serialize import dump_yaml, load_yaml
 
 from cnnpipe.errors import CnnpipeError, DataError
 from cnnpipe.orchestration.graph import stages_in_order
+from cnnpipe.orchestration.plan_listings import keep_listings
 
 _LOCK: Final = "dvc.lock"
 
@@ -17,7 +18,8 @@ def lock(root: Path) -> list[str]:
     """Bring dvc.lock into its one form and return the stages dropped from it.
 
     Stages stand in the order of the graph, and only those of dvc.yaml. DVC appends them in the
-    order they end, which differs from run to run. Writes only what changed.
+    order they end, which differs from run to run. Writes only what changed. What the input folders
+    hold is kept aside, for a later `cnnpipe plan`.
 
     Raises:
         DataError: there is no dvc.lock yet.
@@ -36,6 +38,7 @@ def lock(root: Path) -> list[str]:
                 part = path.with_name(f"{_LOCK}.part")
                 dump_yaml(str(part), {**content, "stages": wanted})
                 part.replace(path)
+            keep_listings(repo)
             return sorted(set(stages) - set(wanted))
     except DvcException as error:
         raise CnnpipeError(str(root / "dvc.yaml"), str(error), "mend it as `dvc repro` asks") from error

@@ -187,6 +187,7 @@ class TrainParams(Params):
     """Section `train`: the machine. The numbers of threads change the last digits of results."""
 
     device: Literal["auto", "cpu", "cuda"]
+    precision: Literal["auto", "float32", "bfloat16", "float16"]  # auto: what the device is fast in
     num_threads: Count
     num_workers: Annotated[int, Field(ge=0, le=64)]
 

@@ -4,8 +4,10 @@ from typing import Literal
 
 from cnnpipe.params.section import Params
 
+WhenUnreachable = Literal["continue", "fail"]
+
 
 class TrackingParams(Params):
     """Section `tracking`. No stage depends on it: it changes no result."""
 
-    when_unreachable: Literal["continue", "fail"]
+    when_unreachable: WhenUnreachable

@@ -1,6 +1,5 @@
 """The folder of a prediction: one process at a time, one model and setting, and how far it has come."""
 
-import fcntl
 import hashlib
 import os
 from collections.abc import Iterator
@@ -10,8 +9,8 @@ from typing import Final
 
 import msgspec
 
-from cnnpipe import files
-from cnnpipe.errors import BusyError, DataError, ParamsError, StorageError
+from cnnpipe import files, locks
+from cnnpipe.errors import DataError, ParamsError, StorageError
 from cnnpipe.formats.picture_files import PictureFiles
 from cnnpipe.projects.prediction_records import (
     DRAWN_FOLDER,
@@ -42,16 +41,8 @@ def only_one(out: Path) -> Iterator[None]:
         raise ParamsError(str(out), "is a file, not a folder", "give another --out") from error
     except OSError as error:
         raise StorageError(str(out), f"cannot be made: {error.strerror}", "give another --out") from error
-    with (out / LOCK_FILE).open("a+", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            file.seek(0)
-            what = f"process {file.read().strip() or 'unknown'} predicts into it now"
-            raise BusyError(str(out), what, "wait for its end, or give another --out") from error
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
+    fix = "wait for its end, or give another --out"
+    with locks.only_one(out / LOCK_FILE, where=str(out), does="predicts into it", fix=fix):
         yield
 
 

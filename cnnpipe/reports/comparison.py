@@ -70,7 +70,7 @@ def _section(section: TaskSection) -> dict[str, Any]:
         "metric": words.overall[section.experiments[0].metric],
         "summary": _summary(section),
         "bars": inline_svg(_bars(section.experiments), name=f"bars-{section.task}"),
-        "num_samples": section.answers.num_samples,
+        "num_samples": {name: of.num_samples for name, of in section.answers.resampled.items()},
         "overall": [_row(section, name, definition) for name, definition in words.overall.items()],
         "classes": [
             _row(section, f"{words.of_a_class}/{label}", None, shown_as=label)

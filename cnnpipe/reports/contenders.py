@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from cnnpipe.evaluation.arrays import Bools, Floats
+from cnnpipe.evaluation.pairing import Resampled
 from cnnpipe.models.bundle import ModelSpec
 from cnnpipe.reports.definitions import Definition
 from cnnpipe.reports.scenes import Scene
@@ -60,9 +60,6 @@ class Answers(msgspec.Struct, frozen=True, eq=False, kw_only=True):
 
     words: TaskWords
     classes: Sequence[str]
-    resampled: Mapping[str, Floats]  # the metric of every resample, (B,)
-    is_right: Mapping[str, Bools]  # of every sample or object of test, in one order for the same data
-    num_samples: Mapping[str, int]
-    has_intervals: Mapping[str, bool]  # there are two groups at least
+    resampled: Mapping[str, Resampled]
     pictures: Sequence[JudgedPicture]  # of classifiers
     scenes: Sequence[Scene]  # of detectors

@@ -17,11 +17,12 @@ from typing import Final
 
 import cnnpipe
 from cnnpipe import files, paths
+from cnnpipe.evaluation.promotion import Registered
 from cnnpipe.params.document import Document
 from cnnpipe.params.load import check, read_yaml
 from cnnpipe.tracking import quick
 
-# `code` and `record` have no entry: the first runs always, the second changes no number.
+# `code` and `register` have no entry: the first runs always, the output of the second holds no number.
 STAGES: Final = ("sample", "ingest", "validate", "split", "augment", "train", "evaluate", "compare")
 
 # Stages that run once per view or experiment have a digest per task: a change of the detectors must not make
@@ -52,6 +53,7 @@ _PACKAGE_DATA: Final[Mapping[str, str]] = MappingProxyType(
     {"cnnpipe.stages.sample": "sample_bank", "cnnpipe.reports": "reports/templates"}
 )
 _PACKAGE_DIR: Final = Path(cnnpipe.__file__).parent
+_NUM_SNAPSHOTS: Final = 200  # some 10 KB each; one change of a module met by every stage makes 14
 _IMPORT: Final = re.compile(
     r"^import (?P<plain>[\w.]+)|^from (?P<source>[\w.]+) import (?P<names>\([^)]*\)|[^\n]*)", re.MULTILINE
 )
@@ -67,17 +69,25 @@ def code(params: Path, out: Path) -> list[Path]:
         ParamsError: params.yaml has a fault; all are named.
     """
     document = check(read_yaml(params), Document, where=str(params), section="")
-    digests = {
+    digests = all_digests()
+    if not out.exists() or files.read_json(out, dict) != digests:
+        files.write_json(out, digests)
+    _keep_snapshots(params.parent, digests)
+    gone = gone_folders(params.parent, set(document.experiments))
+    for folder in gone:
+        shutil.rmtree(folder)
+    _ask_for_register(params.parent)
+    return gone
+
+
+def all_digests() -> dict[str, str | dict[str, str]]:
+    """Return the content of code.json as the code is now: per stage one digest, or one per task."""
+    return {
         stage: {task: stage_digest(stage, task) for task in TASKS}
         if stage in STAGES_BY_TASK
         else stage_digest(stage)
         for stage in STAGES
     }
-    if not out.exists() or files.read_json(out, dict) != digests:
-        files.write_json(out, digests)
-    gone = _remove_gone(params.parent, set(document.experiments))
-    _ask_for_record(params.parent)
-    return gone
 
 
 def stage_digest(stage: str, task: str | None = None) -> str:
@@ -91,12 +101,34 @@ def stage_digest(stage: str, task: str | None = None) -> str:
     """
     modules = code_closure(stage, task)
     digest = hashlib.sha256()
-    for path in sorted({_module_path(name) for name in modules} | set(_package_data(modules))):
+    for path in _files_behind(modules):
         digest.update(f"{path.relative_to(_PACKAGE_DIR).as_posix()}\0".encode())
         digest.update(_content_digest(path))
     imported = {top for name in modules for top in _imports(name) if top in NUMERIC_PACKAGES}
     packages = sorted(f"{dist} {_version(dist)}" for top in imported for dist in NUMERIC_PACKAGES[top])
     return f"{digest.hexdigest()[:32]} {', '.join(packages)}"
+
+
+def snapshot(stage: str, task: str | None = None) -> dict[str, str]:
+    """Return the files behind a stage's digest, POSIX and below the package, each with its own digest."""
+    behind = _files_behind(code_closure(stage, task))
+    return {path.relative_to(_PACKAGE_DIR).as_posix(): _content_digest(path).hex()[:16] for path in behind}
+
+
+def snapshot_file(root: Path, digest: str) -> Path:
+    """Return the file that keeps the snapshot behind a digest where stage `code` saw that code."""
+    return root / paths.state_dir() / "code" / f"{digest.partition(' ')[0]}.json"
+
+
+def gone_folders(root: Path, experiments: set[str]) -> list[Path]:
+    """Return the folders below `root` that cnnpipe wrote for experiments other than these."""
+    marks = {paths.MODELS: "run.json", paths.RESULTS: "metrics.json"}
+    return [
+        path.parent
+        for parent, mark in marks.items()
+        for path in sorted((root / parent).glob(f"*/{mark}"))
+        if path.parent.name not in experiments
+    ]
 
 
 def code_closure(stage: str, task: str | None = None) -> set[str]:
@@ -112,6 +144,17 @@ def code_closure(stage: str, task: str | None = None) -> set[str]:
             closure.add(name)
             waiting.extend(_imports(name))
     return closure
+
+
+def _keep_snapshots(root: Path, digests: Mapping[str, str | Mapping[str, str]]) -> None:
+    """Keep what is behind each digest, once: from it `cnnpipe plan` tells later which files changed."""
+    for stage, entry in digests.items():
+        by_task = {None: entry} if isinstance(entry, str) else entry
+        for task, digest in by_task.items():
+            path = snapshot_file(root, digest)
+            if not path.exists():
+                files.write_json(path, snapshot(stage, task))
+                files.keep_newest(path.parent, _NUM_SNAPSHOTS)
 
 
 @cache
@@ -143,6 +186,10 @@ def _content_digest(path: Path) -> bytes:
     return hashlib.sha256(path.read_bytes()).digest()
 
 
+def _files_behind(modules: set[str]) -> list[Path]:
+    return sorted({_module_path(name) for name in modules} | set(_package_data(modules)))
+
+
 def _package_data(modules: set[str]) -> Iterator[Path]:
     for prefix, folder in _PACKAGE_DATA.items():
         if any(f"{name}.".startswith(f"{prefix}.") for name in modules):
@@ -158,21 +205,21 @@ def _version(distribution: str) -> str:
         return "not installed"
 
 
-def _remove_gone(root: Path, experiments: set[str]) -> list[Path]:
-    marks = {paths.MODELS: "run.json", paths.RESULTS: "metrics.json"}
-    gone = [
-        path.parent
-        for parent, mark in marks.items()
-        for path in sorted((root / parent).glob(f"*/{mark}"))
-        if path.parent.name not in experiments
-    ]
-    for folder in gone:
-        shutil.rmtree(folder)
-    return gone
+def is_register_due(root: Path) -> bool:
+    """Whether MLflow lacks a run or a champion that registered.json vouches for.
+
+    Raises:
+        DataError: registered.json or a run.json is broken.
+    """
+    done = root / paths.REGISTERED
+    if not done.exists():
+        return False
+    wanted = quick.wanted_runs(root / paths.MODELS, root / paths.RESULTS)
+    tasks = files.read_json(done, Registered).candidates
+    return not quick.is_recorded(wanted) or not quick.has_champions(tasks)
 
 
-def _ask_for_record(root: Path) -> None:
-    """Take record.json away where a run is not in MLflow's store, so that DVC runs stage `record`."""
-    done = root / paths.RECORD
-    if done.exists() and not quick.is_recorded(quick.wanted_runs(root / paths.MODELS, root / paths.RESULTS)):
-        done.unlink()
+def _ask_for_register(root: Path) -> None:
+    """Take registered.json away where MLflow lacks a run or a champion, so that DVC runs stage `register`."""
+    if is_register_due(root):
+        (root / paths.REGISTERED).unlink()

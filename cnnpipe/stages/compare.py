@@ -15,15 +15,14 @@ import msgspec
 
 from cnnpipe import files
 from cnnpipe.datasets.records import VIEW_FILE
-from cnnpipe.evaluation import intervals
 from cnnpipe.evaluation.comparison import (
     COMPARISON_FILE,
     ComparedExperiment,
     Comparison,
-    Measured,
     PairedDifference,
     measured,
 )
+from cnnpipe.evaluation.pairing import difference_of
 from cnnpipe.evaluation.predictions import METRICS_FILE
 from cnnpipe.models.bundle import MODEL_FILE, ModelSpec
 from cnnpipe.params.evaluate import CompareParams
@@ -186,21 +185,14 @@ def _pairs(
 def _pair(
     first: Contender, second: Contender, answers: Answers, metric: str, params: CompareParams
 ) -> PairedDifference:
-    differences_B = answers.resampled[first.name] - answers.resampled[second.name]
-    is_right, is_other_right = answers.is_right[first.name], answers.is_right[second.name]
-    interval = intervals.percentile_interval(differences_B, confidence=params.confidence)
-    if not answers.has_intervals[first.name]:
-        interval = None
+    of_first, of_second = answers.resampled[first.name], answers.resampled[second.name]
+    value = first.metrics[f"test/{metric}"] - second.metrics[f"test/{metric}"]
     return PairedDifference(
         task=first.run.task,
         metric=metric,
         first=first.name,
         second=second.name,
-        difference=Measured(
-            value=first.metrics[f"test/{metric}"] - second.metrics[f"test/{metric}"],
-            ci_low=interval.low if interval else None,
-            ci_high=interval.high if interval else None,
-        ),
-        only_first_right=int((is_right & ~is_other_right).sum()),
-        only_second_right=int((is_other_right & ~is_right).sum()),
+        difference=difference_of(of_first, of_second, value=value, confidence=params.confidence),
+        only_first_right=int((of_first.is_right & ~of_second.is_right).sum()),
+        only_second_right=int((of_second.is_right & ~of_first.is_right).sum()),
     )

@@ -4,8 +4,10 @@ A killed training is gone on from after its last full epoch, and ends in the sam
 """
 
 import hashlib
+import logging
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -13,21 +15,25 @@ from typing import Any, Final
 
 import msgspec
 
-from cnnpipe import files, paths
+from cnnpipe import files, locks, paths
 from cnnpipe.errors import DataError
 from cnnpipe.inference.torch_settings import repeatable_torch
 from cnnpipe.models.building import num_parameters
 from cnnpipe.models.bundle import MODEL_FILE, WEIGHTS_FILE
 from cnnpipe.models.weights import write_weights
 from cnnpipe.params.experiment import ExperimentParams, TrainParams
+from cnnpipe.params.tracking import WhenUnreachable
 from cnnpipe.tasks.classify import training as classify
 from cnnpipe.tasks.detect import training as detect
+from cnnpipe.tracking.active_run import ActiveRun, start_run
 from cnnpipe.tracking.projection import ensure_run_if_reachable
-from cnnpipe.tracking.runs import ActiveRun, Training, start_run
-from cnnpipe.training.devices import make_accelerator
+from cnnpipe.tracking.runs import Training
+from cnnpipe.training.devices import make_accelerator, precision_on
 from cnnpipe.training.fit import Fitted, Surroundings, fit
 from cnnpipe.training.job import Job
 from cnnpipe.training.records import HISTORY_FILE, RUN_FILE, Epoch, RunRecord, flatten, signature_of
+
+log = logging.getLogger(__name__)
 
 LAST_WEIGHTS_FILE: Final = "last.safetensors"
 
@@ -37,7 +43,15 @@ PREPARE: Final[Mapping[str, Callable[[Path, Any, TrainParams], Job]]] = MappingP
 )
 
 
-def train(name: str, view: Path, out: Path, params: ExperimentParams, machine: TrainParams) -> RunRecord:
+def train(  # noqa: PLR0913 (the last one changes no result)
+    name: str,
+    view: Path,
+    out: Path,
+    params: ExperimentParams,
+    machine: TrainParams,
+    *,
+    when_unreachable: WhenUnreachable = "continue",
+) -> RunRecord:
     """Write weights, model.json, history and run.json of one experiment to `out`; return the run.
 
     Args:
@@ -46,27 +60,51 @@ def train(name: str, view: Path, out: Path, params: ExperimentParams, machine: T
         out: folder to write; complete or untouched.
         params: network and recipe.
         machine: device, threads and loader processes.
+        when_unreachable: whether to go on without MLflow's store.
 
     Raises:
         DataError: the view is missing or damaged, or there is nothing in it to learn or to choose by.
-        ParamsError: the device, the network, its input size or its treatment is not to be had.
+        ParamsError: the device, its precision, the network, its input size or its treatment is not to be had.
+        BusyError: another process trains the very same, with the same folder of checkpoints.
         ModelError: the loss was NaN or infinite, a checkpoint is damaged, or weights given do not fit.
-        StorageError: MLflow's store cannot be reached.
+        StorageError: MLflow's store cannot be reached, and the training is not to go on without it.
     """
     job = PREPARE[params.task](view, params, machine)
     accelerator = make_accelerator(machine.device)
+    precision = precision_on(machine.precision, accelerator.device)
+    log.info("training on %s in %s", accelerator.device, precision)
     with repeatable_torch(num_threads=machine.num_threads):
         network = job.first_network()
         training = _training(name, job, _recipe(params, machine), num_parameters=num_parameters(network))
-        checkpoint_dir = paths.state_dir() / "checkpoints" / training.signature
-        with start_run(training, device=str(accelerator.device)) as run:
-            on_epoch = partial(_log_epoch, run, job.view.num_samples["train"])
-            fitted = fit(network, job.data(), params, Surroundings(accelerator, checkpoint_dir, on_epoch))
-            record = _write(out, job, training, fitted)
-            run.finish("FINISHED", stop_reason=fitted.stop_reason)
-    ensure_run_if_reachable(out, None)
-    shutil.rmtree(checkpoint_dir)
+        checkpoint_dir = paths.checkpoint_dir() / training.signature
+        with _only_training(training, checkpoint_dir):
+            with start_run(
+                training,
+                device=str(accelerator.device),
+                precision=precision,
+                when_unreachable=when_unreachable,
+            ) as run:
+                on_epoch = partial(_log_epoch, run, job.view.num_samples["train"])
+                surroundings = Surroundings(accelerator, checkpoint_dir, on_epoch, precision)
+                fitted = fit(network, job.data(), params, surroundings)
+                record = _write(out, job, training, fitted)
+                run.finish("FINISHED", stop_reason=fitted.stop_reason)
+            ensure_run_if_reachable(out, None)
+            shutil.rmtree(checkpoint_dir)
     return record
+
+
+@contextmanager
+def _only_training(training: Training, checkpoint_dir: Path) -> Iterator[None]:
+    """Run the block as the only process, of all that share the folder of checkpoints, with this signature."""
+    path = checkpoint_dir.with_name(f"{checkpoint_dir.name}.lock")
+    note = f"train@{training.experiment} in {Path.cwd().name}"
+    fix = "wait for its end and run it again, or stop that process"
+    with locks.only_one(
+        path, where=f"train@{training.experiment}", does="trains the same", fix=fix, note=note
+    ):
+        yield
+        path.unlink()  # the next to take it looks whether its file is still there
 
 
 def _recipe(params: ExperimentParams, machine: TrainParams) -> dict[str, Any]:

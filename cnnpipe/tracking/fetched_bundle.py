@@ -1,6 +1,5 @@
 """A bundle out of MLflow: of a run, of the registry, or of any artifact address."""
 
-import logging
 import os
 import re
 import tempfile
@@ -16,7 +15,7 @@ from mlflow.exceptions import MlflowException
 from cnnpipe.errors import ModelError, StorageError
 from cnnpipe.models.bundle import MODEL_FILE
 from cnnpipe.tracking import place
-from cnnpipe.tracking.store import reported
+from cnnpipe.tracking.store import first_line, limit_mlflow, patience_for_files, reach, reported
 
 _FIX: Final = (
     "name runs:/<run id>/model, models:/<name>/<version> or models:/<name>@<alias>, as the MLflow UI does"
@@ -39,26 +38,27 @@ def fetched_bundle(address: str) -> Iterator[Path]:
     database = place.sqlite_file(uri)
     if database is not None and not database.exists():  # MLflow would make an empty one
         fix = "run in the folder of the project, or set MLFLOW_TRACKING_URI"
-        raise StorageError(uri, "there is no such MLflow store", fix)
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # its own 7 take minutes
+        raise StorageError(place.shown(uri), "there is no such MLflow store", fix)
+    limit_mlflow()
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-    logging.getLogger("mlflow").setLevel(logging.WARNING)
     with reported(uri):
+        reach(uri)
         MlflowClient(uri).search_experiments(max_results=1)  # whether it answers at all
     with tempfile.TemporaryDirectory(prefix="cnnpipe-") as folder:
         try:
-            mlflow.artifacts.download_artifacts(
-                artifact_uri=address, dst_path=folder, tracking_uri=uri, registry_uri=uri
-            )
-        except (MlflowException, OSError) as error:
-            what = f"cannot be had from {uri}: {_first_line(error)}"
-            raise ModelError(address, what, _FIX) from error
+            with patience_for_files():
+                mlflow.artifacts.download_artifacts(
+                    artifact_uri=address, dst_path=folder, tracking_uri=uri, registry_uri=uri
+                )
+        except (MlflowException, OSError, ValueError) as error:  # the last, of an address of another server
+            what = f"cannot be had from {place.shown(uri)}: {_first_line(error)}"
+            raise ModelError(place.shown(address), what, _FIX) from error
         found = sorted(Path(folder).rglob(MODEL_FILE))
         if not found:
             what = f"holds no {MODEL_FILE}: it is not a model of cnnpipe"
-            raise ModelError(address, what, _FIX)
+            raise ModelError(place.shown(address), what, _FIX)
         yield found[0].parent
 
 
 def _first_line(error: BaseException) -> str:
-    return re.sub(r"\s+", " ", str(error).strip().partition("\n")[0])
+    return re.sub(r"\s+", " ", first_line(error))

@@ -12,8 +12,14 @@ EXPERIMENT: Final = "cnnpipe.experiment"  # key of `experiments` in params.yaml;
 ORIGIN: Final = "cnnpipe.origin"  # trained, or restored: rebuilt from files
 STOP_REASON: Final = "cnnpipe.stop_reason"
 PROJECTED: Final = "cnnpipe.projected"  # digest of the results that the run holds
+DOUBLE_OF: Final = "cnnpipe.double_of"  # id of the run that stayed, on one that went to MLflow's bin
+# Aliases of a task's model in the registry.
+CHAMPION: Final = "champion"
+CHALLENGER: Final = "challenger"
 
 _SQLITE: Final = "sqlite:///"
+# what stands before the host; also where the password holds a slash, which makes the address a wrong one
+_USER: Final = re.compile(r"//(?:[^\s/]*@|[^\s/:]*:(?!\d+(?:[/\s?#]|$))\S*@)")
 
 
 def tracking_uri() -> str:
@@ -22,12 +28,14 @@ def tracking_uri() -> str:
 
 
 def shown(uri: str) -> str:
-    """Return an address as it may be shown or kept: without user and password.
+    """Return an address, or a text with some, as it may be shown or kept: without user and password.
 
     >>> shown("http://me:secret@server:5000/store")
     'http://server:5000/store'
+    >>> shown("nothing answers at http://me:se/cr@t@server (refused)")
+    'nothing answers at http://server (refused)'
     """
-    return re.sub(r"//[^/@]*@", "//", uri)
+    return _USER.sub("//", uri)
 
 
 def project() -> str:
@@ -51,5 +59,6 @@ def _name_of_origin() -> str:
         )
     except FileNotFoundError:
         return ""
-    # also scp's form, host:name
-    return PurePosixPath(found.stdout.strip().replace(":", "/")).name.removesuffix(".git")
+    # also scp's form, host:name; what stands before an @ may be a password
+    path = shown(found.stdout.strip()).rpartition("@")[2].replace(":", "/")
+    return PurePosixPath(path).name.removesuffix(".git")

@@ -2,29 +2,31 @@
 
 import fcntl
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from mlflow.entities import RunTag
+from mlflow.entities import Metric, RunTag
 
 from cnnpipe import files, paths
 from cnnpipe.errors import StorageError
 from cnnpipe.tracking import processes
 from cnnpipe.tracking.logged_model import log_bundle
-from cnnpipe.tracking.place import ORIGIN, PROJECTED, SIGNATURE, STOP_REASON
+from cnnpipe.tracking.place import ORIGIN, PROJECTED, STOP_REASON
 from cnnpipe.tracking.quick import METRICS_FILE, results_digest
 from cnnpipe.tracking.runs import (
     Training,
     close_abandoned,
     create_run,
-    find_runs,
+    describe_run,
     former_run,
+    keep_one,
     log_metrics,
     logged_steps,
     to_metrics,
 )
-from cnnpipe.tracking.store import Store, open_store, reported
+from cnnpipe.tracking.spool import Spool, ToldEpoch
+from cnnpipe.tracking.store import Store, open_store, patience_for_files, reported
 from cnnpipe.training.records import HISTORY_FILE, RUN_FILE, Epoch, RunRecord
 
 _logger = logging.getLogger(__name__)
@@ -65,7 +67,7 @@ def ensure_run_if_reachable(model_dir: Path, results_dir: Path | None) -> str | 
     try:
         return ensure_run(model_dir, results_dir)
     except StorageError as error:
-        _logger.warning("not recorded in MLflow, `cnnpipe record` will do it: %s", error)
+        _logger.warning("not recorded in MLflow, `cnnpipe register` will do it: %s", error)
         return None
 
 
@@ -73,7 +75,8 @@ def _ensure(store: Store, model_dir: Path, results_dir: Path | None) -> str:
     record = files.read_json(model_dir / RUN_FILE, RunRecord)
     with _one_at_a_time(record.signature), reported(store.uri):
         history = files.read_jsonl(model_dir / HISTORY_FILE, Epoch)
-        run_id = _finished(store, record.signature) or _rebuild(store, record, history)
+        run_id = keep_one(store, record.signature) or _rebuild(store, record, history)
+        Spool(record.signature).remove()
         if results_dir is not None and (results_dir / METRICS_FILE).exists():
             _add_results(store, run_id, model_dir=model_dir, results_dir=results_dir)
         return run_id
@@ -88,25 +91,31 @@ def _one_at_a_time(signature: str) -> Iterator[None]:
         yield
 
 
-def _finished(store: Store, signature: str) -> str | None:
-    runs = find_runs(store, f"tags.`{SIGNATURE}` = '{signature}' and attributes.status = 'FINISHED'")
-    return runs[0].info.run_id if runs else None
-
-
 def _rebuild(store: Store, record: RunRecord, history: list[Epoch]) -> str:
-    """Finish the run that the training could not, or make one; return its id."""
+    """Finish the run that the training could not, or make one; return the id of the one that stays."""
+    training = Training(**{field: getattr(record, field) for field in Training.__struct_fields__})
     former = former_run(store, record.signature)
     if former is None:
-        known = {field: getattr(record, field) for field in Training.__struct_fields__}
-        run_id = create_run(store, Training(**known), {**processes.own_tags(), ORIGIN: "restored"})
+        run_id = create_run(store, training, {**processes.own_tags(), ORIGIN: "restored"})
     else:
         run_id = former.info.run_id
+        describe_run(store, former, training)
     there = logged_steps(store, run_id)
     rows = [row for row in history if int(row["step"]) not in there]
-    log_metrics(store, run_id, [metric for row in rows for metric in to_metrics(row, int(row["step"]))])
+    told = Spool(record.signature).read()
+    log_metrics(store, run_id, [metric for row in rows for metric in _as_told(row, told)])
     store.client.set_tag(run_id, STOP_REASON, record.stop_reason)
     store.client.set_terminated(run_id, "FINISHED")
-    return run_id
+    return keep_one(store, record.signature) or run_id
+
+
+def _as_told(row: Epoch, told: Mapping[int, ToldEpoch]) -> list[Metric]:
+    """Return the metrics of an epoch, with its moment and its seconds where this machine has noted them."""
+    step = int(row["step"])
+    epoch = told.get(step)
+    if epoch is None:
+        return to_metrics(row, step)
+    return to_metrics({**epoch.metrics, **row}, step, time_ms=epoch.time_ms)
 
 
 def _add_results(store: Store, run_id: str, *, model_dir: Path, results_dir: Path) -> None:
@@ -117,9 +126,10 @@ def _add_results(store: Store, run_id: str, *, model_dir: Path, results_dir: Pat
     metrics = files.read_json(results_dir / METRICS_FILE, dict[str, float | None])
     judged = {_result_name(name): value for name, value in metrics.items() if value is not None}
     log_metrics(store, run_id, to_metrics(judged, step=0))
-    store.client.log_artifacts(run_id, str(results_dir))
-    if run.outputs is None or not run.outputs.model_outputs:
-        log_bundle(store, run, model_dir)
+    with patience_for_files():
+        store.client.log_artifacts(run_id, str(results_dir))
+        if run.outputs is None or not run.outputs.model_outputs:
+            log_bundle(store, run, model_dir)
     store.client.log_batch(run_id, tags=[RunTag(PROJECTED, digest)])
 
 

@@ -1,13 +1,13 @@
-"""Whether everything is recorded already, asked without MLflow, whose import alone takes three seconds.
+"""Whether every run and champion is there, asked without MLflow, whose import alone takes three seconds.
 
 An sqlite store is read through the standard library, a server is asked over HTTP. Whatever goes wrong here
-means "not known to be recorded", and the slow and thorough way is taken.
+means "not known to be there", and the slow and thorough way is taken.
 """
 
 import hashlib
 import sqlite3
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +15,7 @@ from typing import Any, Final
 from cnnpipe import files
 from cnnpipe.models.bundle import MODEL_FILE
 from cnnpipe.tracking import place, rest
+from cnnpipe.tracking.names import model_name
 from cnnpipe.training.records import RUN_FILE, RunRecord
 
 METRICS_FILE: Final = "metrics.json"  # of results/<experiment>
@@ -28,6 +29,8 @@ _RUNS: Final = """
     LEFT JOIN tags AS projected ON projected.run_uuid = runs.run_uuid AND projected.key = ?
     WHERE experiments.name = ? AND runs.lifecycle_stage = 'active' ORDER BY runs.start_time
 """
+
+_CHAMPION: Final = "SELECT 1 FROM registered_model_aliases WHERE name = ? AND alias = ?"
 
 
 def results_digest(model_dir: Path, results_dir: Path) -> str:
@@ -72,6 +75,18 @@ def is_recorded(wanted: Mapping[str, str | None]) -> bool:
     )
 
 
+def has_champions(tasks: Iterable[str]) -> bool:
+    """Whether the registry has a champion of each task, whichever model that is."""
+    models = [model_name(place.project(), task) for task in tasks]
+    uri = place.tracking_uri()
+    try:
+        database = place.sqlite_file(uri)
+        is_there = _is_in_server(uri) if database is None else _is_in_database(database)
+        return all(is_there(model) for model in models)
+    except (OSError, sqlite3.Error, ValueError, KeyError, TypeError):
+        return False
+
+
 def _digest(model_dir: Path, results_dir: Path) -> str | None:
     return results_digest(model_dir, results_dir) if (results_dir / METRICS_FILE).exists() else None
 
@@ -83,6 +98,27 @@ def _rows_of_database(database: Path) -> list[tuple[str, str, str | None]]:
     with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as connection:
         names = (place.SIGNATURE, place.PROJECTED, place.project())
         return connection.execute(_RUNS, names).fetchall()
+
+
+def _is_in_database(database: Path) -> Callable[[str], bool]:
+    def is_there(model: str) -> bool:
+        if not database.exists():
+            return False
+        with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as connection:
+            return connection.execute(_CHAMPION, (model, place.CHAMPION)).fetchone() is not None
+
+    return is_there
+
+
+def _is_in_server(uri: str) -> Callable[[str], bool]:
+    def is_there(model: str) -> bool:
+        query = urllib.parse.urlencode({"name": model, "alias": place.CHAMPION})
+        found = rest.ask(
+            f"{uri}/api/2.0/mlflow/registered-models/alias?{query}"
+        )  # refused where there is none
+        return bool(found["model_version"]["version"])
+
+    return is_there
 
 
 def _rows_of_server(uri: str) -> list[tuple[str, str, str | None]]:

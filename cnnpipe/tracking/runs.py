@@ -1,25 +1,22 @@
-"""The run of a training: opened before it, fed off the training thread, always closed."""
+"""The runs of this project in the store: made, found, taken up again, closed, and one for each training."""
 
 import getpass
 import json
 import logging
 import time
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from types import TracebackType
-from typing import Any, Final, Literal, Self
+from typing import Any, Final, Literal
 
 import msgspec
-from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.entities import Metric, Param, Run
 from mlflow.exceptions import MlflowException
-from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
 from cnnpipe.tracking import processes
 from cnnpipe.tracking.names import mlflow_name
-from cnnpipe.tracking.place import EXPERIMENT, ORIGIN, SIGNATURE, STOP_REASON
+from cnnpipe.tracking.place import DOUBLE_OF, EXPERIMENT, PROJECTED, SIGNATURE
 from cnnpipe.tracking.provenance import data_hash, dataset_input, git_tags
-from cnnpipe.tracking.store import Store, open_store, reported
+from cnnpipe.tracking.store import Store, first_line
 
 _logger = logging.getLogger(__name__)
 
@@ -42,120 +39,10 @@ class Training(msgspec.Struct, frozen=True, kw_only=True):
     code: str
 
 
-class ActiveRun:
-    """The open run of one training, as a context manager.
-
-    It ends FINISHED, KILLED on Ctrl-C and SIGTERM, or FAILED. A store that goes away meanwhile stops no
-    training: what could not be sent is kept and sent at the end, and if that fails too it is said once;
-    `record` rebuilds the run from the files later.
-
-    Args:
-        store: the open store.
-        run_id: the run to feed; it must be RUNNING.
-        logged_steps: steps that a former process has logged; they are not logged twice.
-    """
-
-    def __init__(self, store: Store, run_id: str, logged_steps: frozenset[int] = frozenset()) -> None:
-        self.run_id = run_id
-        self._store = store
-        self._logged_steps = logged_steps
-        self._waiting: list[Metric] = []
-        self._sender = ThreadPoolExecutor(max_workers=1, thread_name_prefix="mlflow-sender")
-        self._said = False
-        self._ended = False
-        self._monitor = _monitor(store, run_id)
-
-    def log_epoch(self, metrics: Mapping[str, float], step: int) -> None:
-        """Hand over the metrics of one epoch and return at once; a step logged before is left out.
-
-        Args:
-            metrics: name -> value: a line of history.jsonl, and what only MLflow gets: time/epoch_seconds,
-                images_per_second.
-            step: the epoch's last optimiser step, the x axis of MLflow's charts.
-        """
-        if step not in self._logged_steps:
-            self._sender.submit(self._send, to_metrics(metrics, step))
-
-    def finish(self, status: Status, *, stop_reason: str | None = None) -> None:
-        """Send what waits, and close the run. A second call does nothing."""
-        if self._ended:
-            return
-        self._ended = True
-        self._sender.shutdown(wait=True)
-        self._monitor.finish()  # type: ignore[no-untyped-call]
-        client = self._store.client
-        try:
-            log_metrics(self._store, self.run_id, self._waiting)
-            if stop_reason is not None:
-                client.set_tag(self.run_id, STOP_REASON, stop_reason)
-            client.set_terminated(self.run_id, status)
-        except (MlflowException, OSError) as error:
-            _logger.warning(
-                "run %s could not be closed in the MLflow store %s: %s\n  fix: nothing is lost; "
-                "`cnnpipe record` completes it from the files when the store answers again",
-                *(self.run_id, self._store.uri, error),
-            )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, _value: BaseException | None, _trace: TracebackType | None
-    ) -> None:
-        """Close the run by how the block ended, unless `finish` did."""
-        if kind is None:
-            self.finish("FINISHED")
-        elif issubclass(kind, Exception):
-            self.finish("FAILED")
-        else:  # KeyboardInterrupt, or SystemExit from a signal
-            self.finish("KILLED")
-
-    def _send(self, metrics: list[Metric]) -> None:
-        """Log what waits; what fails goes on waiting. Runs on the sender's thread alone."""
-        self._waiting += metrics
-        try:
-            log_metrics(self._store, self.run_id, self._waiting)
-            self._waiting = []
-        except (MlflowException, OSError) as error:
-            if not self._said:
-                self._said = True
-                _logger.warning("the MLflow store does not answer, metrics wait in memory: %s", error)
-
-
-def start_run(training: Training, *, device: str) -> ActiveRun:
-    """Open the run of a training, in MLflow beside the files, and close those that a dead process left.
-
-    A training has one run: that of the same signature is taken up again under its own id, however it ended,
-    for the same signature gives the same numbers. So a training that DVC runs again because it was killed
-    before it could note the end leaves no second run. Every other RUNNING run of this project whose process
-    is gone ends as KILLED.
-
-    Args:
-        training: what is about to be trained.
-        device: e.g. cpu or cuda:0.
-
-    Raises:
-        StorageError: the store cannot be reached.
-    """
-    store = open_store()
-    with reported(store.uri):
-        former = former_run(store, training.signature)
-        close_abandoned(store, keep=former)
-        if former is None:
-            run_id = create_run(
-                store, training, {**processes.own_tags(), ORIGIN: "trained", "cnnpipe.device": device}
-            )
-            return ActiveRun(store, run_id)
-        run_id = former.info.run_id
-        store.client.update_run(run_id, "RUNNING")
-        tags = {**processes.own_tags(), **git_tags(), ORIGIN: "trained", "cnnpipe.device": device}
-        store.client.log_batch(run_id, tags=[RunTag(key, value) for key, value in tags.items()])
-        return ActiveRun(store, run_id, logged_steps(store, run_id))
-
-
-def create_run(store: Store, training: Training, tags: Mapping[str, str]) -> str:
+def create_run(
+    store: Store, training: Training, tags: Mapping[str, str], *, started_ms: int | None = None
+) -> str:
     """Create a RUNNING run with what is known before the first epoch, and return its id."""
-    client = store.client
     known = {
         SIGNATURE: training.signature,
         EXPERIMENT: training.experiment,
@@ -169,16 +56,24 @@ def create_run(store: Store, training: Training, tags: Mapping[str, str]) -> str
         "mlflow.note.content": _description(training),
     }
     all_tags = {**known, **git_tags(), **tags}
-    run_id = str(
-        client.create_run(store.experiment_id, tags=all_tags, run_name=training.experiment).info.run_id
+    created = store.client.create_run(
+        store.experiment_id, started_ms, tags=all_tags, run_name=training.experiment
     )
+    describe_run(store, created, training)
+    return str(created.info.run_id)
+
+
+def describe_run(store: Store, run: Run, training: Training) -> None:
+    """Add params and data to a run; one that was broken off between these steps gets what it lacks."""
+    run_id = run.info.run_id
     params = {"network": training.network, "task": training.task, **training.params}
     params["num_parameters"] = training.num_parameters
-    logged = [Param(mlflow_name(key), _text(value)) for key, value in sorted(params.items())]
-    for start in range(0, len(logged), _MAX_PARAMS):
-        client.log_batch(run_id, params=logged[start : start + _MAX_PARAMS])
-    client.log_inputs(run_id, [dataset_input(training.inputs)])
-    return run_id
+    named = {mlflow_name(key): _text(value) for key, value in sorted(params.items())}
+    lacking = [Param(key, value) for key, value in named.items() if key not in run.data.params]
+    for start in range(0, len(lacking), _MAX_PARAMS):
+        store.client.log_batch(run_id, params=lacking[start : start + _MAX_PARAMS])
+    if run.inputs is None or not run.inputs.dataset_inputs:
+        store.client.log_inputs(run_id, [dataset_input(training.inputs)])
 
 
 def close_abandoned(store: Store, *, keep: Run | None = None) -> None:
@@ -189,10 +84,58 @@ def close_abandoned(store: Store, *, keep: Run | None = None) -> None:
 
 
 def former_run(store: Store, signature: str) -> Run | None:
-    """Return the latest run of a training that no process feeds now: ended, or left behind by a dead one."""
-    runs = find_runs(store, f"tags.`{SIGNATURE}` = '{signature}'")
-    ended = (run for run in runs if run.info.status != "RUNNING" or processes.is_gone(run.data.tags))
-    return next(ended, None)
+    """Return the latest run of a training that no other process feeds now.
+
+    It has ended, or a dead process has left it behind, or this process has made it: an answer may have got
+    lost on its way.
+    """
+    runs = find_runs(store, _of(signature))
+    free = (run for run in runs if not _is_fed_elsewhere(run))
+    return next(free, None)
+
+
+def keep_one(store: Store, signature: str) -> str | None:
+    """Let one finished run of a training stay, put its doubles into MLflow's bin; return the id of that one.
+
+    Doubles come of two hosts that train the same at once, and of a server that creates a run but is too late
+    with its answer. That stays which holds results, or else was first to finish: every process comes to the
+    same answer. A run that another process feeds is left to that process.
+
+    Returns:
+        None: there is no finished run.
+    """
+    runs = find_runs(store, _of(signature))
+    finished = [run for run in runs if run.info.status == "FINISHED"]
+    if not finished:
+        return None
+    kept = str(min(finished, key=_rank).info.run_id)
+    for run in runs:
+        if run.info.run_id != kept and not _is_fed_elsewhere(run):
+            _bin(store, run.info.run_id, kept)
+    return kept
+
+
+def _bin(store: Store, run_id: str, kept: str) -> None:
+    try:
+        store.client.set_tag(run_id, DOUBLE_OF, kept)
+        store.client.delete_run(run_id)
+    except MlflowException as error:  # on a server with authentication, only an owner may
+        _logger.warning(
+            "run %s is a double of %s and could not be deleted: %s", run_id, kept, first_line(error)
+        )
+
+
+def _rank(run: Run) -> tuple[bool, int, str]:
+    return PROJECTED not in run.data.tags, run.info.end_time or 0, run.info.run_id
+
+
+def _of(signature: str) -> str:
+    return f"tags.`{SIGNATURE}` = '{signature}'"
+
+
+def _is_fed_elsewhere(run: Run) -> bool:
+    tags = run.data.tags
+    return run.info.status == "RUNNING" and not processes.is_gone(tags) and not processes.is_own(tags)
 
 
 def logged_steps(store: Store, run_id: str) -> frozenset[int]:
@@ -208,27 +151,31 @@ def find_runs(store: Store, condition: str) -> list[Run]:
     return list(found)
 
 
-def log_metrics(store: Store, run_id: str, metrics: list[Metric]) -> None:
-    """Log any number of metrics."""
+def log_metrics(
+    store: Store, run_id: str, metrics: list[Metric], *, on_part: Callable[[], None] = lambda: None
+) -> None:
+    """Log any number of metrics; `on_part` is called after each part of them."""
     for start in range(0, len(metrics), _MAX_METRICS):
         store.client.log_batch(run_id, metrics=metrics[start : start + _MAX_METRICS])
+        on_part()
 
 
-def to_metrics(metrics: Mapping[str, float], step: int) -> list[Metric]:
-    """Return metrics by name as MLflow's, at this moment; `step` itself is none."""
-    now_ms = int(time.time() * 1000)
+def to_metrics(metrics: Mapping[str, float | None], step: int, *, time_ms: int | None = None) -> list[Metric]:
+    """Return metrics by name as MLflow's; `step` itself is none.
+
+    The number of the epoch comes last: a run that holds it holds the epoch (`logged_steps`).
+
+    Args:
+        metrics: name -> value; None is not a number.
+        step: the epoch's last optimiser step.
+        time_ms: since 1970; None: this moment.
+    """
+    moment = int(time.time() * 1000) if time_ms is None else time_ms
     return [
-        Metric(mlflow_name(name), float(value), now_ms, step)
-        for name, value in metrics.items()
+        Metric(mlflow_name(name), float("nan") if value is None else float(value), moment, step)
+        for name, value in sorted(metrics.items(), key=lambda item: item[0] == "epoch")
         if name != "step"
     ]
-
-
-def _monitor(store: Store, run_id: str) -> SystemMetricsMonitor:
-    """Return a started thread that logs processor, memory, disk and network every ten seconds."""
-    monitor = SystemMetricsMonitor(run_id, resume_logging=True, tracking_uri=store.uri)  # type: ignore[no-untyped-call]
-    monitor.start()  # type: ignore[no-untyped-call]
-    return monitor
 
 
 def _description(training: Training) -> str:

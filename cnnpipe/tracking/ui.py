@@ -16,15 +16,16 @@ def serve(port: int) -> None:
     telemetry.turn_off()
     uri = place.tracking_uri()
     if uri.startswith(("http://", "https://")):
-        print(f"the runs of this project are on {uri}", file=sys.stderr)
+        print(f"the runs of this project are on {place.shown(uri)}", file=sys.stderr)
         return
     print(f"open http://127.0.0.1:{port}{_PAGE}   (Ctrl-C ends it)", file=sys.stderr, flush=True)
     # its queue for jobs of language models: three more processes
     os.environ.setdefault("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "false")
-    os.execv(sys.executable, command(uri, port))  # noqa: S606
+    os.environ["MLFLOW_BACKEND_STORE_URI"] = uri  # the list of processes would show a password
+    os.execv(sys.executable, command(port))  # noqa: S606
 
 
-def command(uri: str, port: int) -> list[str]:
-    """Return the command that serves the pages of the store at `uri` on 127.0.0.1."""
-    where = ["--backend-store-uri", uri, "--host", "127.0.0.1", "--port", str(port)]
+def command(port: int) -> list[str]:
+    """Return the command that serves the store at MLFLOW_BACKEND_STORE_URI, for this machine alone."""
+    where = ["--host", "127.0.0.1", "--port", str(port)]
     return [sys.executable, "-m", "mlflow", "server", *where, "--workers", "1"]

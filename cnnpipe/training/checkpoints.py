@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from cnnpipe import files
 from cnnpipe.errors import ModelError
+from cnnpipe.training.epoch import Learner
 from cnnpipe.training.records import Epoch
 
 CHECKPOINT_FILE = "checkpoint.pt"
@@ -28,15 +29,14 @@ class Progress:
     best_state: Mapping[str, Tensor]  # on the CPU
 
 
-def save_checkpoint(
-    folder: Path, progress: Progress, network: nn.Module, optimiser: torch.optim.Optimizer
-) -> None:
+def save_checkpoint(folder: Path, progress: Progress, learner: Learner[Any]) -> None:
     """Write what `load_checkpoint` needs to `folder`; an interruption leaves the one before."""
     content = {
         "history": list(progress.history),
         "best_state": dict(progress.best_state),
-        "network": network.state_dict(),
-        "optimiser": optimiser.state_dict(),
+        "network": learner.network.state_dict(),
+        "optimiser": learner.optimiser.state_dict(),
+        "scaler": None if learner.scaler is None else learner.scaler.state_dict(),
     }
     # not straight to the file: torch tells of a full disk in words of its own
     buffer = io.BytesIO()
@@ -44,8 +44,10 @@ def save_checkpoint(
     files.write_bytes(folder / CHECKPOINT_FILE, buffer.getvalue())
 
 
-def load_checkpoint(folder: Path, network: nn.Module, optimiser: torch.optim.Optimizer) -> Progress | None:
-    """Put network and optimiser back to the last full epoch; None when there is no checkpoint.
+def load_checkpoint(folder: Path, learner: Learner[Any]) -> Progress | None:
+    """Put all that a training changes back to the last full epoch; None when there is no checkpoint.
+
+    One of another precision will do: weights are float32 in all, and the scale of gradients finds itself.
 
     Raises:
         ModelError: the checkpoint is damaged.
@@ -55,8 +57,10 @@ def load_checkpoint(folder: Path, network: nn.Module, optimiser: torch.optim.Opt
         return None
     try:
         content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        network.load_state_dict(content["network"], strict=True)
-        optimiser.load_state_dict(content["optimiser"])
+        learner.network.load_state_dict(content["network"], strict=True)
+        learner.optimiser.load_state_dict(content["optimiser"])
+        if learner.scaler is not None and content["scaler"] is not None:
+            learner.scaler.load_state_dict(content["scaler"])
         return Progress(history=tuple(content["history"]), best_state=content["best_state"])
     except Exception as error:  # torch.load promises no kind of exception for a damaged file
         what = f"cannot be read: {' '.join(str(error).split())[:200]}"

@@ -3,7 +3,7 @@
 Legend: B batch, C channels, S side of the square, N boxes.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -19,6 +19,12 @@ from cnnpipe.training.objective import Objective
 from cnnpipe.training.transfer import hold
 
 VAL_METRICS: Final = ("map_50", "map_50_95")
+# The parts of torchvision's FCOS and Faster R-CNN that convolve and multiply. Anchors, which box belongs to
+# which object, and losses stay float32: in bfloat16 positions beyond 256 px are 2 px apart.
+_LOWERED: Final = frozenset(
+    f"detector.{name}"
+    for name in ("backbone", "head", "rpn.head", "roi_heads.box_head", "roi_heads.box_predictor")
+)
 _VAL_SEED: Final = 0  # of the proposals that Faster R-CNN's loss is taken of: the same in every epoch
 
 
@@ -32,6 +38,7 @@ def detection_objective(normalise: Normalise, *, num_classes: int) -> Objective[
     return Objective(
         losses=partial(_losses, normalise=normalise),
         judge=partial(judge, normalise=normalise, num_classes=num_classes),
+        may_be_lowered=_lowered,
     )
 
 
@@ -78,6 +85,10 @@ def _losses(
     seen_BCSS = to_network(batch.pictures, normalise, device=device)
     parts: Mapping[str, Tensor] = network(seen_BCSS, _on_device(batch.targets, device))
     return parts
+
+
+def _lowered(network: nn.Module) -> Sequence[nn.Module]:
+    return [module for name, module in network.named_modules() if name in _LOWERED]
 
 
 def _loss_without_learning(

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from cnnpipe.params.experiment import ExperimentParams
 from cnnpipe.seeding import seed_of
 from cnnpipe.training.checkpoints import Progress, load_checkpoint, save_checkpoint
+from cnnpipe.training.devices import Precision, make_scaler
 from cnnpipe.training.epoch import Learner, train_one_epoch
 from cnnpipe.training.objective import AnyBatch, Objective
 from cnnpipe.training.optimisers import make_optimiser
@@ -43,6 +44,7 @@ class Surroundings:
     checkpoint_dir: Path  # of this very training and no other
     # told every epoch's row and seconds; first, without seconds, those of a checkpoint
     on_epoch: Callable[[Epoch, float | None], None]
+    precision: Precision = "float32"  # of the training; validation has float32 always
 
 
 @dataclass(frozen=True)
@@ -76,8 +78,8 @@ def fit(
         ModelError: the loss was NaN or infinite, or the checkpoint is damaged.
         ParamsError: the network has no backbone to treat as params want.
     """
-    learner = _learner(network, data, params, surroundings.accelerator)
-    progress = load_checkpoint(surroundings.checkpoint_dir, learner.network, learner.optimiser)
+    learner = _learner(network, data, params, surroundings)
+    progress = load_checkpoint(surroundings.checkpoint_dir, learner)
     if progress is None:
         progress = Progress(history=(), best_state={})
     else:
@@ -87,7 +89,7 @@ def fit(
     while (reason := stop_reason(progress.history, params)) is None:
         started = time.perf_counter()
         progress = _with_next_epoch(progress, learner, data, params)
-        save_checkpoint(surroundings.checkpoint_dir, progress, learner.network, learner.optimiser)
+        save_checkpoint(surroundings.checkpoint_dir, progress, learner)
         seconds = time.perf_counter() - started
         log.info("%s  %.1f s", _line(progress.history[-1], params), seconds)
         surroundings.on_epoch(progress.history[-1], seconds)
@@ -101,15 +103,16 @@ def fit(
 
 
 def _learner(
-    network: nn.Module, data: FitData[AnyBatch], params: ExperimentParams, accelerator: Accelerator
+    network: nn.Module, data: FitData[AnyBatch], params: ExperimentParams, surroundings: Surroundings
 ) -> Learner[AnyBatch]:
+    accelerator, precision = surroundings.accelerator, surroundings.precision
     # channels last before the optimiser sees the parameters: see to_network
     network = network.to(accelerator.device).to(memory_format=torch.channels_last)
     steps_per_epoch = data.steps_per_epoch
     transfer = transfer_of(network, params.network, params.transfer, steps_per_epoch=steps_per_epoch)
     optimiser = make_optimiser(network, params.optimiser, transfer)
-    # The optimiser stays ours: accelerate's wrapper serves loss scaling, which float32 does not need, and
-    # looks for an optional package on the disk twice per step: a tenth of LeNet-5's time.
+    # The optimiser stays ours: accelerate's wrapper looks for an optional package on the disk twice per step:
+    # a tenth of LeNet-5's time.
     network = accelerator.prepare_model(network)
     course = Course.of(params.schedule, epochs=params.epochs, steps_per_epoch=steps_per_epoch)
     return Learner(
@@ -119,6 +122,8 @@ def _learner(
         objective=data.objective,
         learning_rate=lambda step: params.optimiser.learning_rate * rate_factor(step, course),
         transfer=transfer,
+        precision=precision,
+        scaler=make_scaler(precision, accelerator.device),
     )
 
 

@@ -21,7 +21,7 @@ STAGES = [
     "train",
     "evaluate",
     "compare",
-    "record",
+    "register",
 ]
 COMMANDS = [*STAGES, "repro", "lock", "results", "ui", "init", "update", "predict", "doctor"]
 

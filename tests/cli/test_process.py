@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from cnnpipe import files
-from cnnpipe.cli.process import StageEnd, end_file, stage_process
+from cnnpipe.cli.process import stage_process
 from cnnpipe.errors import BusyError, DataError
+from cnnpipe.stage_ends import StageEnd, end_file
 
 _SLEEPER = """
 import time

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader
 from toy_views import make_view
 
 from cnnpipe.datasets.classification import Batch, evaluation_loader, training_loader
-from cnnpipe.datasets.loading import EpochBatches, batches_of_epoch
+from cnnpipe.datasets.loading import EpochBatches, batches_of_epoch, pinned
 from cnnpipe.datasets.packs import OpenView, Picture, open_view, picture_at, positions_of
 from cnnpipe.datasets.records import Sample
 
@@ -161,3 +161,10 @@ def test_an_evaluation_loader_has_no_epochs(opened: OpenView[Sample]) -> None:
     loader = evaluation_loader(opened, shrink, split="test", batch_size=64, num_workers=0)
     with pytest.raises(TypeError, match="training_loader"):
         batches_of_epoch(loader, 1)
+
+
+def test_a_loader_is_pinned_when_that_is_wanted_only(opened: OpenView[Sample]) -> None:
+    """That torch then does pin is tested on a GPU: tests/gpu."""
+    assert not load(opened).pin_memory
+    assert not pinned(load(opened), is_wanted=False).pin_memory
+    assert pinned(load(opened), is_wanted=True).pin_memory

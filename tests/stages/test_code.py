@@ -1,5 +1,6 @@
 """Code is a dependency by digest: the digest sees all that a stage imports, and no more."""
 
+import os
 import shutil
 import sys
 from importlib import metadata
@@ -10,6 +11,7 @@ import pytest
 
 from cnnpipe import files
 from cnnpipe.errors import ParamsError
+from cnnpipe.evaluation.promotion import Registered
 from cnnpipe.params.augment import VIEW_KINDS
 from cnnpipe.params.experiment import EXPERIMENT_KINDS
 from cnnpipe.stages import code as stage
@@ -20,6 +22,8 @@ from cnnpipe.stages.code import (
     TASKS,
     code,
     code_closure,
+    snapshot,
+    snapshot_file,
     stage_digest,
 )
 from cnnpipe.tracking import quick
@@ -113,14 +117,24 @@ def test_version_of_a_numeric_package_is_in_the_digest() -> None:
     assert "torch" not in stage_digest("split")
 
 
-@pytest.mark.parametrize("is_recorded", [True, False])
-def test_record_is_asked_for_where_a_run_is_missing(
-    is_recorded: bool, project: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("is_recorded", "champions", "stays"),
+    [
+        (True, {"classify", "detect"}, True),
+        (True, {"classify"}, False),
+        (False, {"classify", "detect"}, False),
+    ],
+    ids=["all-there", "no-champion", "no-run"],
+)
+def test_register_is_asked_for_where_a_run_or_a_champion_is_missing(
+    is_recorded: bool, champions: set[str], stays: bool, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(quick, "is_recorded", lambda _wanted: is_recorded)
-    files.write_text(project / "record.json", "{}")
+    monkeypatch.setattr(quick, "has_champions", lambda tasks: set(tasks) <= champions)
+    candidates = {"classify": "lenet", "detect": "fcos-lite0"}
+    files.write_json(project / "registered.json", Registered(experiments={}, candidates=candidates))
     code(project / "params.yaml", project / "code.json")
-    assert (project / "record.json").exists() == is_recorded
+    assert (project / "registered.json").exists() == stays
 
 
 def test_unchanged_code_leaves_the_file_untouched(project: Path) -> None:
@@ -147,10 +161,39 @@ def test_only_results_of_gone_experiments_are_removed(project: Path) -> None:
     removed = code(project / "params.yaml", project / "code.json")
     assert removed == [project / "models/old", project / "results/old"]
     left = {path.relative_to(project).as_posix() for path in project.rglob("*") if path.is_file()}
-    assert left == {
+    assert {path for path in left if not path.startswith(".cnnpipe/")} == {
         "params.yaml",
         "code.json",
         "models/lenet/run.json",
         "models/mine/notes.txt",
         "results/lenet/metrics.json",
     }
+
+
+def test_what_is_behind_each_digest_is_kept_once(project: Path) -> None:
+    code(project / "params.yaml", project / "code.json")
+    digest = files.read_json(project / "code.json", dict)["train"]["detect"]
+    kept = snapshot_file(project, digest)
+    assert kept.is_relative_to(project / ".cnnpipe/code")
+    assert files.read_json(kept, dict) == snapshot("train", "detect")
+    assert {"stages/train.py", "tasks/detect/training.py"} <= set(snapshot("train", "detect"))
+    assert "tasks/classify/training.py" not in snapshot("train", "detect")
+    before = kept.stat()
+    code(project / "params.yaml", project / "code.json")
+    assert kept.stat() == before
+    kept.unlink()  # .cnnpipe/ is safe to delete
+    code(project / "params.yaml", project / "code.json")
+    assert kept.exists()
+
+
+def test_old_snapshots_go(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    code(project / "params.yaml", project / "code.json")
+    folder = snapshot_file(project, "x").parent
+    old = folder / "old.json"
+    files.write_json(old, {})
+    os.utime(old, (1, 1))
+    num_kept = len(list(folder.iterdir())) - 1
+    next(path for path in folder.iterdir() if path != old).unlink()
+    monkeypatch.setattr(stage, "_NUM_SNAPSHOTS", num_kept)
+    code(project / "params.yaml", project / "code.json")
+    assert (old.exists(), len(list(folder.iterdir()))) == (False, num_kept)

@@ -6,18 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import bundles
+import judged_experiments
 import msgspec
-import numpy as np
 import pytest
 
 from cnnpipe import files
-from cnnpipe.annotations import Split
 from cnnpipe.datasets.packs import open_view, picture_at, positions_of
 from cnnpipe.errors import DataError
-from cnnpipe.evaluation.arrays import stack
 from cnnpipe.evaluation.comparison import Comparison, PairedDifference
 from cnnpipe.evaluation.predictions import Prediction
-from cnnpipe.evaluation.suite import classification_metrics
 from cnnpipe.params.document import Document
 from cnnpipe.params.evaluate import CompareParams
 from cnnpipe.params.experiment import ExperimentParams
@@ -45,36 +42,8 @@ def project(tmp_path: Path) -> Path:
 
 
 def add_experiment(project: Path, name: str, *, strength: float, seed: int = 0) -> None:
-    """Write models/<name> and results/<name> of a network that knows the truth as well as `strength` says."""
     view = project / "views" / "classify"
-    bundles.make_bundle(project / "models" / name, view, classes=CLASSES, seed=seed)
-    metrics: dict[str, float] = {}
-    splits: dict[Split, str] = {"val": "predictions_val.jsonl", "test": "predictions.jsonl"}
-    for split, file in splits.items():
-        predictions = predict(view, split, strength=strength, seed=seed)
-        files.write_jsonl(project / "results" / name / file, predictions)
-        scored = stack(predictions, CLASSES)
-        found = classification_metrics(scored, seed=1, num_resamples=100, confidence=0.9)
-        metrics |= {f"{split}/{metric}": value for metric, value in found.items()}
-    files.write_json(project / "results" / name / "metrics.json", metrics)
-
-
-def predict(view: Path, split: Split, *, strength: float, seed: int) -> list[Prediction]:
-    opened, generator, predictions = open_view(view), np.random.default_rng(seed), []
-    for position in positions_of(opened, split):
-        sample = opened.samples[position]
-        scores = generator.dirichlet(np.ones(len(CLASSES))) * (1 - strength)
-        scores[sample.class_index] += strength
-        predictions.append(
-            Prediction(
-                image_id=sample.image_id,
-                region=sample.region,
-                group=sample.group,
-                label=sample.label,
-                scores=dict(zip(CLASSES, scores.tolist(), strict=True)),
-            )
-        )
-    return predictions
+    judged_experiments.add_experiment(project, view, name, classes=CLASSES, strength=strength, seed=seed)
 
 
 def run(

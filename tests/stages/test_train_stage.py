@@ -20,7 +20,7 @@ from cnnpipe.datasets.loading import batches_of_epoch
 from cnnpipe.datasets.normalisation import channel_statistics
 from cnnpipe.datasets.packs import open_view
 from cnnpipe.datasets.records import SAMPLES_FILE, VIEW_FILE, Sample, View
-from cnnpipe.errors import DataError, ModelError
+from cnnpipe.errors import BusyError, DataError, ModelError
 from cnnpipe.inference.classifier import load_classifier
 from cnnpipe.inference.detector import load_detector
 from cnnpipe.models.bundle import MODEL_FILE, WEIGHTS_FILE, ModelSpec
@@ -33,7 +33,7 @@ from cnnpipe.training.records import HISTORY_FILE, RUN_FILE, Epoch, RunRecord
 VIEW = Path("data/augmented/classify")
 DETECT_VIEW = Path("data/augmented/detect")
 OUT = Path("models/tiny")
-MACHINE = TrainParams(device="cpu", num_threads=1, num_workers=0)
+MACHINE = TrainParams(device="cpu", precision="auto", num_threads=1, num_workers=0)
 INPUT = {"side_px": 16, "channels": 3, "fit": "letterbox", "normalisation": "dataset"}
 
 
@@ -67,7 +67,7 @@ def run(project_dir: Path, monkeypatch: pytest.MonkeyPatch) -> RecordedRun:
     make_view(VIEW, pictures_per_split=12)
     files.write_json(paths.CODE, {"train": {"classify": "ab torch 2", "detect": "cd"}})
     recorded = RecordedRun()
-    monkeypatch.setattr(stage, "start_run", lambda _training, device: recorded)
+    monkeypatch.setattr(stage, "start_run", lambda _training, **_others: recorded)
     monkeypatch.setattr(stage, "ensure_run_if_reachable", lambda _model, _results: None)
     return recorded
 
@@ -135,7 +135,7 @@ def test_the_same_again_gives_the_same_bytes_whatever_the_workers(run: RecordedR
     train()
     assert hashes() == first
     record = files.read_json(OUT / RUN_FILE, RunRecord)
-    again = train(machine=TrainParams(device="cpu", num_threads=1, num_workers=1))
+    again = train(machine=MACHINE.model_copy(update={"num_workers": 1}))
     assert hashes()[WEIGHTS_FILE] == first[WEIGHTS_FILE]
     assert again.signature != record.signature
 
@@ -162,6 +162,40 @@ def test_a_stopped_training_goes_on_and_ends_in_the_same_files(
     train(params)
     assert hashes() == whole
     assert (run.steps, run.timed) == ([2, 4, 6], [False, True, True])
+
+
+def test_checkpoints_lie_where_they_are_told_to_and_are_held_by_one_training(
+    run: RecordedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared = tmp_path / "shared"
+    monkeypatch.setenv("CNNPIPE_CHECKPOINTS", str(shared))
+    params = recipe(epochs=1, schedule={"name": "constant", "warmup_epochs": 0.0})
+    found: list[str] = []
+
+    def look(loader: Any, epoch: int) -> Any:
+        found.extend(sorted(path.name for path in shared.iterdir()))
+        with pytest.raises(BusyError, match=r"train@tiny: process \d+ \(train@tiny in project\) trains"):
+            train(params)
+        return batches_of_epoch(loader, epoch)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(classify, "batches_of_epoch", look)
+        record = train(params)
+    assert found == [f"{record.signature}.lock"]
+    assert list(shared.iterdir()) == []
+    assert not paths.state_dir().joinpath("checkpoints").exists()
+
+
+def test_the_precision_that_was_decided_is_told_and_in_no_output(
+    run: RecordedRun, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    record = train()
+    assert "training on cpu in float32" in caplog.text
+    assert record.params["train.precision"] == "auto"
+    low = train(machine=MACHINE.model_copy(update={"precision": "bfloat16"}))
+    assert "training on cpu in bfloat16" in caplog.text
+    assert low.signature != record.signature
 
 
 @pytest.mark.parametrize(
@@ -272,6 +306,7 @@ def test_the_run_in_mlflow_holds_every_epoch_and_is_finished(project_dir: Path) 
     (found,) = store.client.search_runs([store.experiment_id], signature)
     assert found.info.status == "FINISHED"
     assert found.data.params["input.side_px"] == "16"
+    assert (found.data.tags["cnnpipe.device"], found.data.tags["cnnpipe.precision"]) == ("cpu", "float32")
     history = files.read_jsonl(OUT / HISTORY_FILE, Epoch)
     curve = store.client.get_metric_history(found.info.run_id, "val/loss")
     assert [(point.step, point.value) for point in curve] == [

@@ -20,11 +20,11 @@ from cnnpipe.inference.torch_settings import repeatable_torch
 from cnnpipe.models.detectors import build_detector
 from cnnpipe.params.experiment import DetectParams, TrainParams
 from cnnpipe.tasks.detect.training import prepare
-from cnnpipe.training.devices import make_accelerator
+from cnnpipe.training.devices import computing_in, make_accelerator
 from cnnpipe.training.fit import FitData, Fitted, Surroundings, fit
 from cnnpipe.training.job import Job
 
-MACHINE = TrainParams(device="cpu", num_threads=1, num_workers=0)
+MACHINE = TrainParams(device="cpu", precision="auto", num_threads=1, num_workers=0)
 FASTER = "fasterrcnn-lite0"
 
 
@@ -177,3 +177,49 @@ def test_a_side_of_no_use_is_refused(view: Path) -> None:
     size = {"side_px": 50, "channels": 3, "fit": "letterbox", "normalisation": "half"}
     with pytest.raises(ParamsError, match="50 is no multiple of 32"):
         prepare(view, toy_detect_params(input=size), MACHINE).first_network()
+
+
+@pytest.mark.parametrize("network", ["fcos-lite0", FASTER, "fasterrcnn_mobilenet_v3_large_320_fpn"])
+def test_a_detector_convolves_low_and_judges_in_float32(tmp_path: Path, view: Path, network: str) -> None:
+    """All parts that may be lowered are found, what they give is float32, and so is the loss."""
+    weights = "package" if "lite0" in network else "none"
+    params = toy_detect_params(network=network, weights=weights, transfer=None)
+    job = prepare(view, params, MACHINE)
+    objective, built = job.data().objective, job.first_network()
+    lowered = objective.may_be_lowered(built)
+    assert len(lowered) == (2 if network == "fcos-lite0" else 4)
+    of_low = {id(parameter) for part in lowered for parameter in part.parameters()}
+    assert of_low == {id(parameter) for parameter in built.parameters()}
+    given: list[torch.dtype] = []
+    for part in lowered:
+        part.register_forward_hook(lambda _part, _inputs, output: given.extend(dtypes(output)))
+    device = torch.device("cpu")
+    batch = next(iter(job.data().train(1)))
+    built.train()
+    with repeatable_torch(num_threads=1), computing_in("bfloat16", lowered, device):
+        losses = objective.losses(built, batch, device)
+    assert set(given) == {torch.float32}
+    assert {loss.dtype for loss in losses.values()} == {torch.float32}
+    assert all(bool(loss.isfinite()) for loss in losses.values())
+
+
+def dtypes(output: Any) -> Iterator[torch.dtype]:
+    if isinstance(output, Tensor):
+        yield output.dtype
+    else:
+        for each in output.values() if isinstance(output, dict) else output:
+            yield from dtypes(each)
+
+
+def test_a_detector_learns_in_lower_precision(tmp_path: Path, view: Path) -> None:
+    params = toy_detect_params(epochs=3)
+    job = prepare(view, params, MACHINE)
+    with repeatable_torch(num_threads=1):
+        surroundings = Surroundings(
+            make_accelerator("cpu"), tmp_path / "c", lambda _row, _seconds: None, "bfloat16"
+        )
+        low = fit(job.first_network(), job.data(), params, surroundings)
+    plain = fit_view(tmp_path / "plain", view, params)
+    assert low.history[-1]["train/loss"] < low.history[0]["train/loss"]
+    assert low.history[-1]["val/loss"] == pytest.approx(plain.history[-1]["val/loss"], rel=0.1)
+    assert low.history != plain.history

@@ -12,8 +12,9 @@ from mlflow.models import Model
 from cnnpipe import files
 from cnnpipe.errors import DataError, StorageError
 from cnnpipe.tracking import projection
+from cnnpipe.tracking.active_run import start_run
 from cnnpipe.tracking.quick import is_recorded, results_digest
-from cnnpipe.tracking.runs import Training, find_runs, start_run
+from cnnpipe.tracking.runs import Training, find_runs
 from cnnpipe.tracking.store import open_store
 from cnnpipe.training.records import HISTORY_FILE, RUN_FILE, Epoch, RunRecord
 
@@ -173,7 +174,7 @@ def test_a_store_that_is_away_is_a_warning_to_a_stage_that_has_written_its_files
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
     assert projection.ensure_run_if_reachable(MODEL, RESULTS) is None
-    assert "`cnnpipe record` will do it" in caplog.text
+    assert "`cnnpipe register` will do it" in caplog.text
     with pytest.raises(StorageError):
         projection.ensure_run(MODEL, RESULTS)
 

@@ -11,7 +11,7 @@ from toy_pictures import half, toy_epoch, toy_network, toy_pictures
 from cnnpipe.errors import ModelError
 from cnnpipe.params.experiment import SgdParams
 from cnnpipe.training.classification import Batch, classification_objective
-from cnnpipe.training.devices import make_accelerator
+from cnnpipe.training.devices import Precision, make_accelerator, make_scaler
 from cnnpipe.training.epoch import Learner, train_one_epoch
 from cnnpipe.training.objective import Objective
 from cnnpipe.training.optimisers import make_optimiser
@@ -25,6 +25,7 @@ def learner(
     *,
     learning_rate: Callable[[int], float] = lambda _: 0.0,
     objective: Objective[Batch] = PLAIN,
+    precision: Precision = "float32",
 ) -> Learner[Batch]:
     return Learner(
         accelerator=make_accelerator("cpu"),
@@ -33,6 +34,8 @@ def learner(
         objective=objective,
         learning_rate=learning_rate,
         transfer=None,
+        precision=precision,
+        scaler=make_scaler(precision, torch.device("cpu")),
     )
 
 
@@ -90,3 +93,74 @@ def test_the_loss_is_the_sum_of_its_parts_and_each_is_told() -> None:
     assert found == pytest.approx(
         {"loss": whole["loss"], "loss/a": 0.25 * whole["loss"], "loss/b": 0.75 * whole["loss"]}
     )
+
+
+def test_float32_takes_the_very_steps_of_a_bare_loop() -> None:
+    """To the last bit: precision and scaling must leave no trace where they are not wanted."""
+    ours, bare = toy_network(dropout=0.0), toy_network(dropout=0.0)
+    train_one_epoch(learner(ours, learning_rate=lambda _: 0.1), toy_epoch(1), first_step=0)
+    optimiser = make_optimiser(bare, SGD.model_copy(update={"learning_rate": 0.1}))
+    bare.train()
+    for pictures, targets in toy_epoch(1):
+        optimiser.zero_grad()
+        seen = half(pictures).contiguous(memory_format=torch.channels_last)
+        nn.functional.cross_entropy(bare(seen), targets).backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+    assert all(torch.equal(p, q) for p, q in zip(ours.parameters(), bare.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_a_lower_precision_computes_the_network_low_and_the_loss_in_float32(precision: Precision) -> None:
+    seen: list[torch.dtype] = []
+
+    def losses(network: nn.Module, batch: Batch, device: torch.device) -> Mapping[str, Tensor]:
+        parts = PLAIN.losses(network, batch, device)
+        seen.append(parts["cross_entropy"].dtype)
+        return parts
+
+    network = toy_network(dropout=0.0)
+    inner: list[torch.dtype] = []
+    first = next(module for module in network.modules() if isinstance(module, nn.Conv2d))
+    first.register_forward_hook(lambda _module, _inputs, output: inner.append(output.dtype))
+    objective = Objective(losses=losses, judge=PLAIN.judge)
+    low = learner(network, learning_rate=lambda _: 0.1, objective=objective, precision=precision)
+    found, _ = train_one_epoch(low, toy_epoch(1), first_step=0)
+    plain, _ = train_one_epoch(
+        learner(toy_network(dropout=0.0), learning_rate=lambda _: 0.1), toy_epoch(1), first_step=0
+    )
+    assert set(inner) == {getattr(torch, precision)}
+    assert set(seen) == {torch.float32}
+    assert all(parameter.dtype == torch.float32 for parameter in network.parameters())
+    assert found["loss"] == pytest.approx(plain["loss"], rel=0.02)
+    assert found["loss"] != plain["loss"]
+    inner.clear()
+    PLAIN.judge(network, toy_epoch(1), torch.device("cpu"))
+    assert set(inner) == {torch.float32}
+
+
+def test_a_step_whose_gradients_are_infinite_in_float16_is_left_out() -> None:
+    network = toy_network(dropout=0.0)
+    low = learner(network, learning_rate=lambda _: 0.1, precision="float16")
+    assert low.scaler is not None
+    low.scaler.load_state_dict(low.scaler.state_dict() | {"scale": 2.0**40})
+    before = [p.clone() for p in network.parameters()]
+    _, num_steps = train_one_epoch(low, toy_epoch(1), first_step=0)
+    assert num_steps == 3
+    assert low.scaler.get_scale() == 2.0**37
+    assert all(torch.equal(p, q) for p, q in zip(before, network.parameters(), strict=True))
+
+
+def test_float16_that_holds_no_gradient_is_told() -> None:
+    infinite = changed(lambda parts: {name: part * 2.0**90 for name, part in parts.items()})
+    low = learner(toy_network(), objective=infinite, precision="float16")
+    with pytest.raises(ModelError, match="step 20: float16 holds none of the gradients") as caught:
+        train_one_epoch(low, [toy_pictures(4, seed=0)] * 20, first_step=0)
+    assert caught.value.fix == "set train.precision: float32"
+
+
+def test_a_loss_that_is_no_number_in_float16_names_the_precision() -> None:
+    broken = changed(lambda parts: {name: part * float("inf") for name, part in parts.items()})
+    low = learner(toy_network(), objective=broken, precision="float16")
+    with pytest.raises(ModelError) as caught:
+        train_one_epoch(low, toy_epoch(1), first_step=0)
+    assert caught.value.fix.endswith("or set train.precision: float32")

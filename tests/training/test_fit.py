@@ -14,7 +14,7 @@ from cnnpipe.models.weights import write_weights
 from cnnpipe.params.experiment import ClassifyParams
 from cnnpipe.training.checkpoints import CHECKPOINT_FILE
 from cnnpipe.training.classification import Batch
-from cnnpipe.training.devices import make_accelerator
+from cnnpipe.training.devices import Precision, make_accelerator
 from cnnpipe.training.fit import FitData, Fitted, Surroundings, fit
 from cnnpipe.training.records import Epoch
 
@@ -22,13 +22,17 @@ SGD = {"name": "sgd", "learning_rate": 0.05, "momentum": 0.9, "nesterov": True, 
 
 
 def fit_toy(
-    checkpoint_dir: Path, params: ClassifyParams | None = None, *, data: FitData[Batch] | None = None
+    checkpoint_dir: Path,
+    params: ClassifyParams | None = None,
+    *,
+    data: FitData[Batch] | None = None,
+    precision: Precision = "float32",
 ) -> tuple[Fitted, list[tuple[Epoch, float | None]]]:
     """Fit the toy network; return the end and what was told on the way."""
     told: list[tuple[Epoch, float | None]] = []
     chosen = params or toy_params()
     surroundings = Surroundings(
-        make_accelerator("cpu"), checkpoint_dir, lambda row, seconds: told.append((row, seconds))
+        make_accelerator("cpu"), checkpoint_dir, lambda row, seconds: told.append((row, seconds)), precision
     )
     return fit(toy_network(seed=chosen.seed), data or toy_data(), chosen, surroundings), told
 
@@ -111,6 +115,42 @@ def test_an_interrupted_training_ends_in_the_same_weights(
     assert resumed.history == whole.history
     assert [row for row, _ in told] == list(whole.history)
     assert [seconds is None for _, seconds in told] == [True, True, False, False]
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_a_lower_precision_learns_and_goes_on_after_a_break(tmp_path: Path, precision: Precision) -> None:
+    params = toy_params(epochs=6)
+    whole, _ = fit_toy(tmp_path / "whole", params, precision=precision)
+    assert whole.history[-1]["val/accuracy"] == 1.0
+    assert whole.history != fit_toy(tmp_path / "plain", params)[0].history
+    data = interrupted(3 * STEPS_PER_EPOCH, KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        fit_toy(tmp_path / "broken", params, data=data, precision=precision)
+    resumed, _ = fit_toy(tmp_path / "broken", params, precision=precision)
+    assert digests(resumed, tmp_path) == digests(whole, tmp_path)
+    assert resumed.history == whole.history
+
+
+def test_the_scale_of_gradients_is_in_the_checkpoint(tmp_path: Path) -> None:
+    """Fresh, it would be 65,536 again, and the steps it is too high for would be left out once more."""
+    fit_toy(tmp_path, precision="float16")
+    content = torch.load(tmp_path / CHECKPOINT_FILE, weights_only=True)
+    assert content["scaler"]["scale"] <= 65_536.0
+    content["scaler"]["scale"] = 4.0
+    torch.save(content, tmp_path / CHECKPOINT_FILE)
+    fit_toy(tmp_path, toy_params(epochs=5), precision="float16")
+    assert torch.load(tmp_path / CHECKPOINT_FILE, weights_only=True)["scaler"]["scale"] == 4.0
+
+
+@pytest.mark.parametrize(("first", "then"), [("float16", "float32"), ("float32", "float16")])
+def test_a_checkpoint_of_another_precision_is_gone_on_from(
+    tmp_path: Path, first: Precision, then: Precision
+) -> None:
+    """With precision auto and shared checkpoints, the next machine may have another device."""
+    fit_toy(tmp_path, toy_params(epochs=2), precision=first)
+    fitted, told = fit_toy(tmp_path, toy_params(epochs=8), precision=then)
+    assert [seconds is None for _, seconds in told[:3]] == [True, True, False]
+    assert fitted.history[-1]["val/accuracy"] == 1.0
 
 
 def test_a_training_killed_after_its_last_epoch_takes_no_further_step(tmp_path: Path) -> None:

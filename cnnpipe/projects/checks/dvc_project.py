@@ -13,9 +13,12 @@ from cnnpipe.projects.checks import servers
 from cnnpipe.projects.checks.facts import DVC_YAML, Facts
 from cnnpipe.projects.checks.programs import ask
 from cnnpipe.projects.checks.results import Result, error, note, ok, warning
+from cnnpipe.tracking.place import shown
 
 _FOLDER: Final = Path(".dvc")
 _ONLINE_S: Final = 60.0
+# The program that asks a remote; a program, for this layer does not import that one.
+_ASK: Final = "cnnpipe.orchestration.remote_transfer"
 
 # Scheme of a remote's address -> the package without which DVC cannot speak to it.
 _PACKAGES: Final[Mapping[str, str]] = MappingProxyType(
@@ -40,7 +43,7 @@ def check_dvc(facts: Facts) -> list[Result]:
         fix = "pip install 'cnnpipe[orchestration]'; each stage runs without it: cnnpipe ingest, …"
         return [error("dvc", "not installed: `dvc repro` cannot run", fix)]
     if facts.dvc.code != 0:
-        return [error("dvc", f"its settings cannot be read: {facts.dvc.reason}", "mend .dvc/config")]
+        return [error("dvc", f"its settings cannot be read: {shown(facts.dvc.reason)}", "mend .dvc/config")]
     if not _FOLDER.is_dir():
         return [error("dvc", f"no {_FOLDER} here", "dvc init; without git: dvc init --no-scm")]
     if not DVC_YAML.exists():
@@ -57,7 +60,18 @@ def check_remotes(facts: Facts) -> list[Result]:
     }
     if not urls:
         return [ok("remotes", "none: the data stays on this machine")]
-    return [_judge(name, url, online=facts.online) for name, url in urls.items()]
+    found = [_judge(name, url, online=facts.online) for name, url in urls.items()]
+    return [*_default(facts.dvc_setting("core.remote"), urls), *found]
+
+
+def _default(name: str | None, urls: Mapping[str, str]) -> list[Result]:
+    if name is None:
+        fix = f"dvc remote default {next(iter(urls))}; flows push to the default one only"
+        return [warning("remotes", "none is the default", fix)]
+    if name not in urls:
+        fix = f"dvc remote default {next(iter(urls))}, or: dvc remote add {name} URL"
+        return [error("remotes", f"the default is {name}, and there is no such remote", fix, StorageError)]
+    return []
 
 
 def _judge(name: str, url: str, *, online: bool) -> Result:
@@ -66,12 +80,13 @@ def _judge(name: str, url: str, *, online: bool) -> Result:
         return _local(name, Path(url))
     package = _PACKAGES.get(scheme)
     if package and not _is_installed(package):
-        what = f"{name}: {url} needs {package}"
-        return error("remotes", what, f"pip install {package}", StorageError)
+        what = f"{name}: {shown(url)} needs {package}"
+        extra = "'cnnpipe[s3]'" if package == "dvc-s3" else package
+        return error("remotes", what, f"pip install {extra}", StorageError)
     return (
         _reached(name, url)
         if online
-        else note("remotes", f"{name}: {url}, not asked", "doctor --online asks it")
+        else note("remotes", f"{name}: {shown(url)}, not asked", "doctor --online asks it")
     )
 
 
@@ -88,16 +103,19 @@ def _local(name: str, folder: Path) -> Result:
 def _reached(name: str, url: str) -> Result:
     fault = servers.fault_of(url) if servers.is_http(url) else _fault_by_dvc(name)
     if not fault:
-        return ok("remotes", f"{name}: {url} answers")
-    what = f"{name}: {url} does not answer: {fault}"
-    return error("remotes", what, "look at address, network and credentials; try `dvc push -v`", StorageError)
+        return ok("remotes", f"{name}: {shown(url)} answers")
+    what = f"{name}: {shown(url)} does not answer: {shown(fault)}"
+    fix = "look at address, network and credentials: docs/remotes.md; or try `dvc push -v`"
+    return error("remotes", what, fix, StorageError)
 
 
 def _fault_by_dvc(name: str) -> str:
-    """Let DVC ask what the remote holds: it has no smaller question, and for http this one never fails."""
-    words = ("status", "--cloud", "--remote", name)
-    answer = ask(sys.executable, "-m", "dvc", *words, timeout_s=_ONLINE_S)
-    return "" if answer.code == 0 else answer.reason
+    """Let DVC ask the remote. DVC's own `status --cloud` asks nothing where no stage has run."""
+    answer = ask(sys.executable, "-m", _ASK, "ask", name, timeout_s=_ONLINE_S)
+    if answer.code == 0:
+        return ""
+    told = answer.said.partition("\n")[0].partition("): ")[2]  # error: DVC remote NAME (URL): what
+    return told or answer.said or answer.reason
 
 
 def _is_installed(package: str) -> bool:

@@ -72,7 +72,8 @@ def _outputs(facts: Facts) -> list[str]:
         paths.MODELS,
         paths.RESULTS,
         paths.COMPARISON,
-        paths.RECORD,
+        paths.REGISTERED,
+        paths.DECISION,
         Path("mlflow.db"),
         Path("mlartifacts/-"),
     ]

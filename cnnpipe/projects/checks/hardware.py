@@ -7,6 +7,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Final
 
+from cnnpipe import processors
 from cnnpipe.errors import ParamsError
 from cnnpipe.projects.checks.facts import Facts, TorchReport
 from cnnpipe.projects.checks.programs import Answer
@@ -16,7 +17,6 @@ _GB: Final = 1e9
 _MIN_MEMORY_GB: Final = 2.0  # the demo's trainings take half of it
 _MIN_SHARED_GB: Final = 0.25  # a container's own default is 0.064; loader workers hand batches over there
 _SHARED: Final = Path("/dev/shm")  # noqa: S108 (looked at, not written to)
-_CGROUP: Final = Path("/sys/fs/cgroup")
 _MEMINFO: Final = Path("/proc/meminfo")
 
 
@@ -36,8 +36,8 @@ def check_torch(facts: Facts) -> list[Result]:
 
 def check_processors(_facts: Facts) -> list[Result]:
     """Count the processors this process may use."""
-    total, usable = os.cpu_count() or 1, len(os.sched_getaffinity(0))
-    quota = _cgroup_processors()
+    total, usable = os.cpu_count() or 1, processors.usable_processors()
+    quota = processors.processor_quota()
     told = f"{usable}" if usable == total else f"{usable} of {total}"
     if quota is None or quota >= usable:
         return [ok("processors", told)]
@@ -119,18 +119,9 @@ def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in version.split(".") if part.isdigit())
 
 
-def _cgroup_processors() -> float | None:
-    """Return the limit in processors. Source: Linux, Documentation/admin-guide/cgroup-v2.rst, cpu.max."""
-    try:
-        quota, period = (_CGROUP / "cpu.max").read_text(encoding="ascii").split()
-    except (OSError, ValueError):
-        return None
-    return None if quota == "max" else int(quota) / int(period)
-
-
 def _cgroup_number(name: str) -> int | None:
     try:
-        text = (_CGROUP / name).read_text(encoding="ascii").strip()
+        text = (processors.CGROUP / name).read_text(encoding="ascii").strip()
     except OSError:
         return None
     return int(text) if text.isdigit() else None

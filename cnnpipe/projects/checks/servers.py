@@ -2,9 +2,9 @@
 
 import urllib.error
 import urllib.request
-from typing import Any, Final
+from typing import Final
 
-import msgspec
+from cnnpipe.tracking.place import shown
 
 _ANSWER_S: Final = 5.0
 _GATEWAY: Final = (502, 503, 504)  # of a proxy, about the server behind it
@@ -16,25 +16,15 @@ def is_http(url: str) -> bool:
 
 
 def fault_of(url: str) -> str:
-    """Return why a server does not answer, or ""; any answer will do, a refusal too."""
+    """Return why a server does not answer, or ""; any answer will do, a refusal too.
+
+    User and password in the address are not sent: urllib would take them for the host.
+    """
     try:
-        urllib.request.urlopen(url, timeout=_ANSWER_S).close()  # noqa: S310 (the caller checked the scheme)
+        urllib.request.urlopen(shown(url), timeout=_ANSWER_S).close()  # noqa: S310 (the caller checked the scheme)
     except urllib.error.HTTPError as answer:
         answer.close()
         return f"{answer.code} {answer.reason}" if answer.code in _GATEWAY else ""
     except (OSError, ValueError) as error:
         return str(getattr(error, "reason", error)) or type(error).__name__
     return ""
-
-
-def ask_json(url: str, query: Any = None) -> Any:
-    """Return the JSON that a server answers; `query` is posted to it.
-
-    Raises:
-        OSError: it refuses or does not answer.
-        msgspec.DecodeError: the answer is no JSON.
-    """
-    body = None if query is None else msgspec.json.encode(query)
-    request = urllib.request.Request(url, body, {"Content-Type": "application/json"})  # noqa: S310 (the same)
-    with urllib.request.urlopen(request, timeout=_ANSWER_S) as answer:  # noqa: S310
-        return msgspec.json.decode(answer.read())

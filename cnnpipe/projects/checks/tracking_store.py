@@ -15,7 +15,7 @@ from cnnpipe.errors import StorageError
 from cnnpipe.projects.checks import processes, servers
 from cnnpipe.projects.checks.facts import Facts
 from cnnpipe.projects.checks.results import Result, error, note, ok, warning
-from cnnpipe.tracking import place
+from cnnpipe.tracking import place, rest
 
 _CHECK: Final = "tracking store"
 _RUNS_CHECK: Final = "open runs"
@@ -60,9 +60,14 @@ def check_store(_facts: Facts) -> list[Result]:
     if "://" not in uri or uri.startswith("file:"):
         fix = "unset MLFLOW_TRACKING_URI, or name sqlite:////absolute/path/mlflow.db or a server"
         return [
-            error(_CHECK, f"{uri} is a store of plain files, which MLflow no longer takes", fix, StorageError)
+            error(
+                _CHECK,
+                f"{place.shown(uri)} is a store of plain files, which MLflow no longer takes",
+                fix,
+                StorageError,
+            )
         ]
-    return [note(_CHECK, f"{_without_password(uri)}: of a kind that is not looked into here")]
+    return [note(_CHECK, f"{place.shown(uri)}: of a kind that is not looked into here")]
 
 
 def _database(uri: str, database: Path) -> list[Result]:
@@ -75,8 +80,8 @@ def _database(uri: str, database: Path) -> list[Result]:
             rows = connection.execute(_OPEN_RUNS, (HOST, PID, STARTED, name)).fetchall()
     except sqlite3.Error as fault:
         fix = (
-            f"after a change of MLflow's version: mlflow db upgrade {uri}; "
-            "or move the file away: `cnnpipe record` builds its runs again"
+            f"after a change of MLflow's version: mlflow db upgrade {place.shown(uri)}; "
+            "or move the file away: `cnnpipe register` builds its runs again"
         )
         return [error(_CHECK, f"{database} cannot be read: {fault}", fix, StorageError)]
     return [ok(_CHECK, f"{database}: {num_runs} runs of {name!r}"), *_judge(_open_runs(rows))]
@@ -105,14 +110,14 @@ def _open_runs(rows: Iterable[tuple[str, str, str | None, str | None]]) -> list[
 
 
 def _server(uri: str) -> list[Result]:
-    shown = _without_password(uri)
+    shown = place.shown(uri)
     fault = servers.fault_of(uri)
     if fault:
         fix = "start the server, or correct or unset MLFLOW_TRACKING_URI"
         return [error(_CHECK, f"{shown} does not answer: {fault}", fix, StorageError)]
     try:
         runs = _open_runs_of_server(uri.rstrip("/"))
-    except (OSError, msgspec.DecodeError, KeyError, TypeError):  # a new project, or a server with a password
+    except (OSError, ValueError, KeyError, TypeError):  # a new project, or a server with a password
         return [ok(_CHECK, f"{shown} answers; its runs were not looked at")]
     return [ok(_CHECK, f"{shown} answers"), *_judge(runs)]
 
@@ -120,16 +125,13 @@ def _server(uri: str) -> list[Result]:
 def _open_runs_of_server(uri: str) -> list[_OpenRun]:
     """Source: MLflow's REST API 2.0, experiments/get-by-name and runs/search."""
     name = urllib.parse.quote(place.project())
-    found = servers.ask_json(f"{uri}/api/2.0/mlflow/experiments/get-by-name?experiment_name={name}")
+    found = rest.ask(f"{uri}/api/2.0/mlflow/experiments/get-by-name?experiment_name={name}")
     query = {
         "experiment_ids": [found["experiment"]["experiment_id"]],
         "filter": "attributes.status = 'RUNNING'",
         "max_results": 1000,
     }
-    return [
-        _of_server(run)
-        for run in servers.ask_json(f"{uri}/api/2.0/mlflow/runs/search", query).get("runs", [])
-    ]
+    return [_of_server(run) for run in rest.ask(f"{uri}/api/2.0/mlflow/runs/search", query).get("runs", [])]
 
 
 def _of_server(run: Any) -> _OpenRun:
@@ -158,10 +160,3 @@ def _is_fed(tags: Mapping[str, str]) -> bool:
         return False
     now = processes.started_at(pid) if processes.is_running(pid) else None
     return now is not None and abs(now - started) < _SAME_START_S
-
-
-def _without_password(uri: str) -> str:
-    parts = urllib.parse.urlsplit(uri)
-    if parts.password is None:
-        return uri
-    return parts._replace(netloc=f"{parts.username}:…@{parts.netloc.rpartition('@')[2]}").geturl()

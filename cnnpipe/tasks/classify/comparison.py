@@ -9,6 +9,7 @@ from cnnpipe.datasets.packs import open_view, picture_at, positions_of
 from cnnpipe.evaluation import intervals
 from cnnpipe.evaluation.agreement import telling_samples
 from cnnpipe.evaluation.arrays import Scored, stack
+from cnnpipe.evaluation.pairing import Resampled
 from cnnpipe.evaluation.predictions import PREDICTIONS_FILE, Prediction
 from cnnpipe.params.evaluate import CompareParams
 from cnnpipe.reports.contenders import Answer, Answers, Contender, JudgedPicture, TaskWords
@@ -43,19 +44,23 @@ def answers_of(contenders: Sequence[Contender], metric: str, view: Path, params:
     """
     scored = {one.name: _scored(one) for one in contenders}
     shown = {one.name: scored[one.name] for one in contenders if one.is_current}
-    resampled = {
-        name: intervals.bootstrap(of, num_resamples=params.bootstrap_samples, seed=params.seed)[metric]
-        for name, of in scored.items()
-    }
     return Answers(
         words=_WORDS,
         classes=list(dict.fromkeys(label for of in scored.values() for label in of.classes)),
-        resampled=resampled,
-        is_right={name: of.predicted == of.truth for name, of in scored.items()},
-        num_samples={name: len(of.truth) for name, of in scored.items()},
-        has_intervals={name: intervals.has_intervals(of.group) for name, of in scored.items()},
+        resampled={name: resampled_of(of, metric, params) for name, of in scored.items()},
         pictures=_pictures(view, shown) if shown else [],
         scenes=[],
+    )
+
+
+def resampled_of(scored: Scored, metric: str, params: CompareParams) -> Resampled:
+    """Return what a classifier says of test, to be compared with others."""
+    drawn = intervals.bootstrap(scored, num_resamples=params.bootstrap_samples, seed=params.seed)
+    return Resampled(
+        metric=drawn[metric],
+        is_right=scored.predicted == scored.truth,
+        num_samples=len(scored.truth),
+        has_intervals=intervals.has_intervals(scored.group),
     )
 
 

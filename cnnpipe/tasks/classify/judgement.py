@@ -5,6 +5,7 @@ the metrics and the predictions.
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -80,8 +81,33 @@ def judge(asked: Asked) -> Judgement:
     )
 
 
+def predictions_of(
+    classifier: Classifier, opened: OpenView[Sample], view: Path, split: Split
+) -> list[Prediction]:
+    """Return truth and scores of every sample of a split.
+
+    Args:
+        classifier: of the view's classes; it may have been trained on another view.
+        opened: the view.
+        view: its folder.
+        split: val or test.
+    """
+    samples = [opened.samples[position] for position in positions_of(opened, split)]
+    scores_NK = predict_view(classifier, view, split).tolist()
+    return [
+        Prediction(
+            image_id=sample.image_id,
+            region=sample.region,
+            group=sample.group,
+            label=sample.label,
+            scores=dict(zip(classifier.spec.classes, scores_K, strict=True)),
+        )
+        for sample, scores_K in zip(samples, scores_NK, strict=True)
+    ]
+
+
 def _judge(classifier: Classifier, opened: OpenView[Sample], asked: Asked, split: Split) -> _Judged:
-    predictions = _predictions(classifier, opened, asked, split)
+    predictions = predictions_of(classifier, opened, asked.view, split)
     scored = stack(predictions, classifier.spec.classes)
     if not predictions:
         return _Judged(predictions=[], scored=scored, metrics={}, notes=["there is no sample, so no metric."])
@@ -97,23 +123,6 @@ def _metrics(scored: Scored, params: EvaluateParams) -> dict[str, float]:
     return classification_metrics(
         scored, seed=params.seed, num_resamples=params.bootstrap_samples, confidence=params.confidence
     )
-
-
-def _predictions(
-    classifier: Classifier, opened: OpenView[Sample], asked: Asked, split: Split
-) -> list[Prediction]:
-    samples = [opened.samples[position] for position in positions_of(opened, split)]
-    scores_NK = predict_view(classifier, asked.view, split).tolist()
-    return [
-        Prediction(
-            image_id=sample.image_id,
-            region=sample.region,
-            group=sample.group,
-            label=sample.label,
-            scores=dict(zip(classifier.spec.classes, scores_K, strict=True)),
-        )
-        for sample, scores_K in zip(samples, scores_NK, strict=True)
-    ]
 
 
 def _by_split(split: Split, metrics: Mapping[str, float]) -> dict[str, float]:

@@ -10,7 +10,7 @@ from torch import Tensor
 from cnnpipe import files
 from cnnpipe.augmentation.policy import build_augmentation
 from cnnpipe.datasets.classification import evaluation_loader, training_loader
-from cnnpipe.datasets.loading import batches_of_epoch
+from cnnpipe.datasets.loading import batches_of_epoch, pinned
 from cnnpipe.datasets.packs import OpenView, open_view
 from cnnpipe.datasets.records import VIEW_FILE, Sample
 from cnnpipe.errors import DataError
@@ -20,6 +20,7 @@ from cnnpipe.models.networks import build_network
 from cnnpipe.models.shape import NetworkShape
 from cnnpipe.params.experiment import ClassifyParams, TrainParams
 from cnnpipe.training.classification import Batch, classification_objective
+from cnnpipe.training.devices import uses_cuda
 from cnnpipe.training.fit import FitData
 from cnnpipe.training.job import Job, first_network, preprocessing_of, refuse_unlearnable
 
@@ -83,10 +84,11 @@ def _data(prepared: _Prepared) -> FitData[Batch]:
         batch_size=params.batch_size,
         num_workers=prepared.machine.num_workers,
     )
+    is_on_gpu = uses_cuda(prepared.machine.device)
     return FitData(
-        train=partial(batches_of_epoch, loader),
+        train=partial(batches_of_epoch, pinned(loader, is_wanted=is_on_gpu)),
         steps_per_epoch=len(loader),
-        val=val,
+        val=pinned(val, is_wanted=is_on_gpu),
         objective=classification_objective(
             normalise_of(prepared.preprocessing), label_smoothing=params.label_smoothing
         ),

@@ -10,12 +10,12 @@ import numpy as np
 from cnnpipe import files
 from cnnpipe.datasets.packs import open_detect_view, picture_at, positions_of
 from cnnpipe.evaluation import intervals
-from cnnpipe.evaluation.arrays import Bools
 from cnnpipe.evaluation.detection import judged_of
-from cnnpipe.evaluation.detection_counts import Reported
 from cnnpipe.evaluation.detection_faults import faults_by_picture, object_kinds, worst_first
 from cnnpipe.evaluation.detection_suite import DetectorJudgement, judge_detections, resampled_metrics
+from cnnpipe.evaluation.pairing import Resampled
 from cnnpipe.evaluation.predictions import PREDICTIONS_FILE, DetectPrediction
+from cnnpipe.models.bundle import ModelSpec
 from cnnpipe.params.evaluate import CompareParams
 from cnnpipe.reports import judged_scenes
 from cnnpipe.reports.contenders import Answers, Contender, TaskWords
@@ -57,31 +57,39 @@ def answers_of(contenders: Sequence[Contender], metric: str, view: Path, params:
     """
     detectors = {one.name: _read(one) for one in contenders}
     shown = {one.name: detectors[one.name] for one in contenders if one.is_current}
-    resampled = {
-        name: resampled_metrics(one.judged, seed=params.seed, num_resamples=params.bootstrap_samples)[metric]
-        for name, one in detectors.items()
-    }
     return Answers(
         words=_WORDS,
         classes=list(dict.fromkeys(label for one in contenders for label in one.spec.classes)),
-        resampled=resampled,
-        is_right={name: _is_found(one.judged.said) for name, one in detectors.items()},
-        num_samples={name: len(one.predictions) for name, one in detectors.items()},
-        has_intervals={name: intervals.has_intervals(one.judged.group) for name, one in detectors.items()},
+        resampled={name: resampled_of(one.judged, metric, params) for name, one in detectors.items()},
         pictures=[],
         scenes=that_fit(_scenes(view, shown), limit=_NUM_PICTURES) if shown else [],
     )
 
 
+def resampled_of(judged: DetectorJudgement, metric: str, params: CompareParams) -> Resampled:
+    """Return what a detector says of test, to be compared with others."""
+    drawn = resampled_metrics(judged, seed=params.seed, num_resamples=params.bootstrap_samples)
+    return Resampled(
+        metric=drawn[metric],
+        is_right=np.array([kind == "found" for kind in object_kinds(judged.said)], dtype=bool),
+        num_samples=len(judged.pictures),
+        has_intervals=intervals.has_intervals(judged.group),
+    )
+
+
+def judgement_of(predictions: Sequence[DetectPrediction], spec: ModelSpec) -> DetectorJudgement:
+    """Return a detector's answers, matched.
+
+    Raises:
+        DataError: they do not fit the model.
+    """
+    groups = [prediction.group for prediction in predictions]
+    return judge_detections(judged_of(predictions, spec.classes), spec.classes, spec.thresholds, groups)
+
+
 def _read(contender: Contender) -> _Detector:
     predictions = files.read_jsonl(contender.results / PREDICTIONS_FILE, DetectPrediction)
-    spec, groups = contender.spec, [prediction.group for prediction in predictions]
-    judged = judge_detections(judged_of(predictions, spec.classes), spec.classes, spec.thresholds, groups)
-    return _Detector(predictions=predictions, judged=judged)
-
-
-def _is_found(said: Reported) -> Bools:
-    return np.array([kind == "found" for kind in object_kinds(said)], dtype=bool)
+    return _Detector(predictions=predictions, judged=judgement_of(predictions, contender.spec))
 
 
 def _scenes(view: Path, shown: Mapping[str, _Detector]) -> Iterator[Scene]:

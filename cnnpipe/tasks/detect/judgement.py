@@ -5,6 +5,7 @@ the metrics and the predictions. All numbers are of the boxes in the files, see 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -92,11 +93,25 @@ def judge(asked: Asked) -> Judgement:
     )
 
 
+def predictions_of(
+    detector: Detector, opened: OpenView[DetectSample], view: Path, split: Split
+) -> list[DetectPrediction]:
+    """Return truth and detections of every picture of a split.
+
+    Args:
+        detector: of the view's classes; it may have been trained on another view.
+        opened: the view.
+        view: its folder.
+        split: val or test.
+    """
+    samples = [opened.samples[position] for position in positions_of(opened, split)]
+    found = detect_view(detector, view, split)
+    return [_prediction(*pair, detector.spec.classes) for pair in zip(samples, found, strict=True)]
+
+
 def _judge(detector: Detector, opened: OpenView[DetectSample], asked: Asked, split: Split) -> _Judged:
     spec, params = detector.spec, asked.params
-    samples = [opened.samples[position] for position in positions_of(opened, split)]
-    found = detect_view(detector, asked.view, split)
-    predictions = [_prediction(*pair, spec.classes) for pair in zip(samples, found, strict=True)]
+    predictions = predictions_of(detector, opened, asked.view, split)
     groups = [prediction.group for prediction in predictions]
     judged = judge_detections(judged_of(predictions, spec.classes), spec.classes, spec.thresholds, groups)
     if not predictions:

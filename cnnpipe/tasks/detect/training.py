@@ -17,7 +17,7 @@ from cnnpipe.datasets.detection import (
     detect_evaluation_loader,
     detect_training_loader,
 )
-from cnnpipe.datasets.loading import batches_of_epoch
+from cnnpipe.datasets.loading import batches_of_epoch, pinned
 from cnnpipe.datasets.packs import OpenView, open_detect_view
 from cnnpipe.datasets.records import VIEW_FILE, DetectSample
 from cnnpipe.errors import DataError
@@ -28,6 +28,7 @@ from cnnpipe.models.bundle import Decoding, ModelSpec, Preprocessing
 from cnnpipe.models.detectors import DetectorShape, build_detector
 from cnnpipe.params.experiment import DetectParams, TrainParams
 from cnnpipe.training.detection import detection_objective
+from cnnpipe.training.devices import uses_cuda
 from cnnpipe.training.fit import FitData
 from cnnpipe.training.job import Job, first_network, preprocessing_of, refuse_unlearnable
 
@@ -107,10 +108,11 @@ def _data(prepared: _Prepared) -> FitData[DetectBatch]:
         num_workers=prepared.machine.num_workers,
     )
     num_classes = len(prepared.opened.view.classes)
+    is_on_gpu = uses_cuda(prepared.machine.device)
     return FitData(
-        train=partial(batches_of_epoch, loader),
+        train=partial(batches_of_epoch, pinned(loader, is_wanted=is_on_gpu)),
         steps_per_epoch=len(loader),
-        val=val,
+        val=pinned(val, is_wanted=is_on_gpu),
         objective=detection_objective(normalise_of(preprocessing), num_classes=num_classes),
     )
 

@@ -100,17 +100,39 @@ def test_other_remotes_are_asked_through_dvc(monkeypatch: pytest.MonkeyPatch) ->
 
     def ask(*words: str, timeout_s: float) -> Answer:
         asked.append(words[3:])
-        return Answer(255, "", "ERROR: unexpected error - no such bucket")
+        return Answer(7, "error: DVC remote store (s3://bucket/data): no such bucket\n  fix: look")
 
     monkeypatch.setattr(dvc_project, "ask", ask)
     monkeypatch.setattr(dvc_project, "_is_installed", lambda package: True)
     (result,) = dvc_project.check_remotes(remote("s3://bucket/data", online=True))
-    assert asked == [("status", "--cloud", "--remote", "store")]
+    assert asked == [("ask", "store")]
     assert (result.state, result.exit_code) == ("error", 7)
-    assert "no such bucket" in result.found
+    assert result.found == "store: s3://bucket/data does not answer: no such bucket"
 
 
 def test_a_remote_without_its_package_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dvc_project, "_is_installed", lambda package: False)
     (result,) = dvc_project.check_remotes(remote("s3://bucket/data"))
-    assert (result.state, result.fix) == ("error", "pip install dvc-s3")
+    assert (result.state, result.fix) == ("error", "pip install 'cnnpipe[s3]'")
+
+
+def test_a_remote_that_nothing_answers_at_is_told_as_it_says(
+    project_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (project_dir / ".dvc").mkdir()
+    config = "[core]\nno_scm = true\n['remote \"store\"']\nurl = s3://bucket/data\nendpointurl = http://127.0.0.1:9\n"
+    (project_dir / ".dvc/config").write_text(config, encoding="utf-8")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "somebody")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "planted")
+    (result,) = dvc_project.check_remotes(remote("s3://bucket/data", online=True))
+    assert (result.state, result.exit_code) == ("error", 7)
+    assert "Could not connect to the endpoint" in result.found
+
+
+def test_a_flow_needs_a_default_remote(tmp_path: Path) -> None:
+    url = f"remote.store.url={tmp_path}"
+    none, there = dvc_project.check_remotes(Facts(dvc=Answer(0, url)))
+    assert (none.state, there.state) == ("warning", "ok")
+    assert none.fix.startswith("dvc remote default store")
+    gone, there = dvc_project.check_remotes(Facts(dvc=Answer(0, f"{url}\ncore.remote=gone")))
+    assert (gone.state, gone.exit_code, there.state) == ("error", 7, "ok")

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from cnnpipe import processors
 from cnnpipe.params.document import Document
 from cnnpipe.params.load import check, read_yaml
 from cnnpipe.projects.checks import hardware
@@ -80,7 +81,7 @@ def test_processors(
 ) -> None:
     if quota:
         (tmp_path / "cpu.max").write_text(f"{quota}\n", encoding="utf-8")
-    monkeypatch.setattr(hardware, "_CGROUP", tmp_path)
+    monkeypatch.setattr(processors, "CGROUP", tmp_path)
     monkeypatch.setattr(os, "cpu_count", lambda: 8)
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1, 2, 3})
     (result,) = hardware.check_processors(Facts())
@@ -102,7 +103,7 @@ def test_memory(limit: str, state: str, found: str, tmp_path: Path, monkeypatch:
     (tmp_path / "memory.max").write_text(f"{limit}\n", encoding="utf-8")
     (tmp_path / "memory.current").write_text("500000000\n", encoding="utf-8")
     monkeypatch.setattr(hardware, "_MEMINFO", meminfo)
-    monkeypatch.setattr(hardware, "_CGROUP", tmp_path)
+    monkeypatch.setattr(processors, "CGROUP", tmp_path)
     (result,) = hardware.check_memory(Facts())
     assert (result.state, result.found) == (state, found)
 

@@ -1,0 +1,61 @@
+"""DVC's list of who reads and writes which path, rid of processes that are gone.
+
+DVC drops an entry whose process number is free. One whose number was given to another program blocks every
+later `dvc` for ever. `.dvc/tmp/lock` is never touched: the system frees it with its process.
+"""
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+import psutil  # type: ignore[import-untyped]  # its stubs are a package of their own
+
+from cnnpipe import files
+
+_RWLOCK: Final = Path(".dvc/tmp/rwlock")
+
+
+def forget_dead_holders(root: Path) -> list[int]:
+    """Take out of DVC's list every process that is gone or is no dvc any more; return their numbers.
+
+    Call it where no dvc of this project is at work, or none has been started yet by this process.
+
+    Source: dvc 3.67, rwlock.py.
+    """
+    path = root / _RWLOCK
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        pids = {int(each["pid"]) for each in _entries(content)}
+    except FileNotFoundError:
+        return []
+    except (ValueError, KeyError, TypeError, AttributeError):  # half written when its process was killed
+        path.unlink()
+        return []
+    dead = {pid for pid in pids if not _is_dvc(pid)}
+    if dead:
+        left = {
+            "write": {key: one for key, one in content.get("write", {}).items() if one["pid"] not in dead},
+            "read": {
+                key: alive
+                for key, many in content.get("read", {}).items()
+                if (alive := [one for one in many if one["pid"] not in dead])
+            },
+        }
+        files.write_json(path, left)
+    return sorted(dead)
+
+
+def _entries(content: Any) -> list[Any]:
+    return [
+        *content.get("write", {}).values(),
+        *(one for many in content.get("read", {}).values() for one in many),
+    ]
+
+
+def _is_dvc(pid: int) -> bool:
+    try:
+        return any("dvc" in word for word in psutil.Process(pid).cmdline())
+    except psutil.AccessDenied:  # somebody else's: taken to be one
+        return True
+    except psutil.NoSuchProcess:
+        return False

@@ -1,0 +1,70 @@
+"""What a flow leaves in Prefect's pages: its plan; at the end a table of stages and the way to results."""
+
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final
+
+from prefect.artifacts import create_markdown_artifact
+
+from cnnpipe import files, paths
+from cnnpipe.orchestration.stage_runs import StageRun
+from cnnpipe.tracking.pages import run_pages
+from cnnpipe.training.records import RUN_FILE, RunRecord
+
+_logger = logging.getLogger(__name__)
+
+_REPORT: Final = "report.html"
+
+
+def show_plan(markdown: str) -> None:
+    """Leave the plan."""
+    _leave("plan", markdown, "What is to be done, and why")
+
+
+def show_end(runs: Sequence[StageRun], root: Path) -> None:
+    """Leave the table of stages, and the way to the results of each experiment."""
+    _leave("stages", f"{stage_table(runs)}\n\n{experiment_table(root)}", "What became of each stage")
+
+
+def stage_table(runs: Sequence[StageRun]) -> str:
+    """Return stages, what became of them and their seconds as a Markdown table."""
+    rows = [f"| {run.stage} | {run.outcome} | {run.seconds:.1f} | {_cell(run.note)} |" for run in runs]
+    return "\n".join(["| stage | outcome | seconds | note |", "|---|---|---:|---|", *rows])
+
+
+def stage_lines(runs: Sequence[StageRun]) -> list[str]:
+    """Return the same for a terminal, line by line."""
+    width = max((len(run.stage) for run in runs), default=0)
+    return [
+        f"{run.stage:{width}}  {run.outcome:9}  {run.seconds:7.1f} s  {run.note}".rstrip() for run in runs
+    ]
+
+
+def experiment_table(root: Path) -> str:
+    """Return the run and the report of every trained experiment as a Markdown table."""
+    pages = run_pages()
+    rows = []
+    for path in sorted((root / paths.MODELS).glob(f"*/{RUN_FILE}")):
+        name = path.parent.name
+        page = pages.get(files.read_json(path, RunRecord).signature)
+        report = root / paths.RESULTS / name / _REPORT
+        local = f"`{report.relative_to(root)}`" if report.exists() else "not judged yet"
+        run = f"[run]({page})" if page else "`cnnpipe ui`"
+        rows.append(f"| {name} | {run} | {f'[report]({page}/artifacts)' if page else local} |")
+    if not rows:
+        return "No experiment is trained yet."
+    return "\n".join(["| experiment | MLflow | report |", "|---|---|---|", *rows])
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def _leave(key: str, markdown: str, description: str) -> None:
+    """Hand it to Prefect; the flow does not wait long for a server that is away."""
+    create: Callable[..., object] = create_markdown_artifact
+    try:
+        create(markdown=markdown, key=key, description=description)
+    except Exception as error:  # whatever the server's client raises: the results are there all the same
+        _logger.warning("%s is not shown in Prefect: %s", key, error)
