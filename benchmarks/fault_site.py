@@ -8,11 +8,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
+
+from cnnpipe import telemetry
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT / "tests"))  # of the tests: a tiny project, a server of MLflow
@@ -21,8 +23,9 @@ import tiny_projects  # noqa: E402
 from tracking.mlflow_servers import MlflowServer, free_port  # noqa: E402
 
 MARK: Final = "CNNPIPE_FAULT"  # names the fault in the environment of all that it starts
-EPOCHS: Final = 300  # about 30 s on an idle core
-PARAMS: Final = MappingProxyType({"flow": {"retry_delay_s": 5}})
+EPOCHS: Final = 150  # 15 s on an idle core, a minute on a busy one
+HIT_AT: Final = 30  # epoch in which a fault comes
+PARAMS: Final[Mapping[str, Mapping[str, Any]]] = MappingProxyType({"flow": {"retry_delay_s": 5}})
 WITHIN_S: Final = 420.0  # in which anything awaited must have happened on a busy machine
 FLOW: Final = (sys.executable, "-m", "flows.pipeline")
 DVC: Final = (sys.executable, "-m", "dvc")
@@ -95,8 +98,8 @@ class Place:
         self.folder = folder
         self.project = folder / "project"
         self.remote = folder / "remote"
+        self.work = folder / "work"  # of workers: their clones
         self.started: list[Process] = []
-        self.work = folder / "work"
 
     def environment(self, **more: str) -> dict[str, str]:
         """Return the environment of all that is started for this fault."""
@@ -114,7 +117,7 @@ class Place:
             command,
             cwd=cwd or self.project,
             environment=self.environment(**more),
-            log=self.folder / f"{len(self.started)}.log",
+            log=self.site.logs / f"{self.name}-{len(self.started)}.log",
         )
         self.started.append(process)
         return process
@@ -142,6 +145,8 @@ class Site:
         self.seed = folder / "seed"
         self.reference = b""  # dvc.lock of an undisturbed run
         self.mlflow = self._new_mlflow()
+        self.logs = folder / "logs"
+        self.logs.mkdir()
         self.prefect_port = free_port()
         self.prefect: Process | None = None
         self._numbers = itertools.count()
@@ -154,11 +159,10 @@ class Site:
     def environment(self) -> dict[str, str]:
         """Return this process's environment without what could decide something, and the servers in it."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
-        telemetry_off = {name: os.environ[name] for name in os.environ if name.startswith(("MLFLOW_DISABLE", "DVC_NO", "PREFECT_SERVER"))}
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
         return {
             **kept,
-            **telemetry_off,
+            **telemetry.OFF,
             "PATH": path,
             "PYTHONPATH": str(ROOT),
             "PYTHONUNBUFFERED": "1",
@@ -173,7 +177,7 @@ class Site:
         """Start `cnnpipe server` for the scheduled project, and wait for its deployments."""
         ports = ("--prefect-port", str(self.prefect_port), "--mlflow-port", str(self.mlflow.port))
         command = (*CNNPIPE, "server", "--folder", str(self.folder / "server"), *ports)
-        log = self.folder / f"server-{next(self._numbers)}.log"
+        log = self.logs / f"server-{next(self._numbers)}.log"
         self.prefect = start(command, cwd=self.scheduled, environment=self.environment(), log=log)
         self.prefect.until_said("In each other terminal")
 
@@ -181,7 +185,7 @@ class Site:
         """End Prefect's server as `kill -9` does; `cnnpipe server` notices and ends, too."""
         if self.prefect is None:
             return
-        for pid in _below(self.prefect.popen.pid):
+        for pid in below(self.prefect.popen.pid):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         with suppress(subprocess.TimeoutExpired):
@@ -195,14 +199,14 @@ class Site:
         return self.folder / "scheduled" / "project"
 
     def place(self, name: str, *, is_scheduled: bool = False) -> Place:
-        """Return a new place; one for workers has the project whose flows are deployed.
+        """Return a new place; one for workers has the project whose flows are deployed, and an empty remote.
 
         Args:
-            name: of the fault.
-            is_scheduled: workers clone its project, so all such faults have the same; its remote is made anew.
+            name: of the fault; its folder may be there, and be empty.
+            is_scheduled: its flows are those that are deployed, which are the same for all faults of workers.
         """
         place = Place(self, name, self.folder / name)
-        place.folder.mkdir()
+        place.folder.mkdir(exist_ok=True)
         if is_scheduled:
             place.project, place.remote = self.scheduled, self.scheduled.with_name("remote")
         else:
@@ -214,9 +218,7 @@ class Site:
 
     def prepare(self) -> None:
         """Make the project, run the stages before training, start the servers."""
-        tiny_projects.make_tiny_project(
-            self.seed, experiments={"lenet": {"epochs": EPOCHS}}, changes=dict(PARAMS)
-        )
+        tiny_projects.make_tiny_project(self.seed, experiments={"lenet": {"epochs": EPOCHS}}, changes=PARAMS)
         remote = self.seed.with_name("seed-remote")
         remote.mkdir()
         set_remote(self.seed, remote)
@@ -312,7 +314,9 @@ def _is_below(pid: int, folder: Path) -> bool:
 
 def _has_mark(pid: int, mark: str | None) -> bool:
     try:
-        return mark is not None and f"{MARK}={mark}".encode() in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+        return mark is not None and f"{MARK}={mark}".encode() in Path(
+            f"/proc/{pid}/environ"
+        ).read_bytes().split(b"\0")
     except OSError:
         return False
 
@@ -325,7 +329,7 @@ def _words(pid: int) -> str:
         return ""
 
 
-def _below(pid: int) -> list[int]:
+def below(pid: int) -> list[int]:
     """Return all processes that a process has started, and they in turn."""
     parents = {child: _parent(child) for child in _pids()}
     found, waiting = list[int](), [pid]

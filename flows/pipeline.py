@@ -1,12 +1,13 @@
 """The whole graph as a flow: `python -m flows.pipeline [STAGE...]`, or a deployment of prefect.yaml."""
 
 import sys
+from typing import Any
 
 from cnnpipe import telemetry
 
 telemetry.turn_off()  # before Prefect reads its settings
 
-from prefect import flow  # noqa: E402
+from prefect import State, flow  # noqa: E402
 
 from cnnpipe.orchestration.door import main  # noqa: E402
 from cnnpipe.orchestration.pipeline import run_pipeline  # noqa: E402
@@ -15,7 +16,7 @@ from cnnpipe.orchestration.pipeline import run_pipeline  # noqa: E402
 @flow(name="pipeline", persist_result=False)
 def pipeline(
     stages: list[str] | None = None, revision: str | None = None, device_pool: str | None = None
-) -> None:
+) -> State[Any] | None:
     """Bring the project up to date, as `dvc repro` does.
 
     Args:
@@ -23,7 +24,7 @@ def pipeline(
         revision: branch, tag or commit that a worker's clone is made at; here, the commit that is expected.
         device_pool: work pool that trainings and judgements are sent to, e.g. gpu; none: they run here.
     """
-    run_pipeline(stages or (), revision=revision, device_pool=device_pool)
+    return run_pipeline(stages or (), revision=revision, device_pool=device_pool)
 
 
 if __name__ == "__main__":

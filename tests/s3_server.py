@@ -40,12 +40,23 @@ def s3_server(folder: Path) -> Iterator[Server]:
     (folder / "buckets" / BUCKET).mkdir(parents=True)
     (folder / "aws.ini").touch()
     log = folder / "log.txt"
-    command = [Path(sys.executable).parent / "rclone", "serve", "s3", "--config", "", "--addr", "127.0.0.1:0"]
+    command = [
+        str(Path(sys.executable).parent / "rclone"),
+        "serve",
+        "s3",
+        "--config",
+        "",
+        "--addr",
+        "127.0.0.1:0",
+    ]
     key = f'"{ACCESS_KEY},{SECRET_KEY}"'
     with (
         log.open("wb") as out,
         subprocess.Popen(
-            [*command, folder / "buckets"], env={**os.environ, "RCLONE_AUTH_KEY": key}, stdout=out, stderr=out
+            [*command, str(folder / "buckets")],
+            env={**os.environ, "RCLONE_AUTH_KEY": key},
+            stdout=out,
+            stderr=out,
         ) as process,
     ):
         try:

@@ -1,8 +1,10 @@
 """Locks: one holder at a time, of threads and of processes, and none of a dead one."""
 
+import fcntl
 import subprocess
 import sys
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 
@@ -65,15 +67,16 @@ def test_a_file_that_its_holder_removes_locks_nobody_in(tmp_path: Path) -> None:
 
 def test_a_locked_file_is_looked_at_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.lock"
-    flock, calls = locks.fcntl.flock, []
+    flock = fcntl.flock
+    calls: list[int] = []
 
-    def remove_first(file: object, flags: int) -> None:
+    def remove_first(file: TextIO, flags: int) -> None:
         if not calls:
             path.unlink()  # as a holder does that ends between our open and our lock
         calls.append(flags)
-        flock(file, flags)  # type: ignore[arg-type]
+        flock(file, flags)
 
-    monkeypatch.setattr(locks.fcntl, "flock", remove_first)
+    monkeypatch.setattr(fcntl, "flock", remove_first)
     held = locks.take(path)
     assert held is not None
     assert len(calls) == 2

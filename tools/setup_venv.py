@@ -109,7 +109,8 @@ def install(project: Path, wanted: Mark) -> None:
 
 def _check_machine(system: str, machine: str) -> None:
     if (system, machine) != ("linux", "x86_64"):
-        fix = "by hand: python -m venv .venv, .venv/bin/pip install -e '.[train,orchestration,dev,s3]'"
+        install = ".venv/bin/pip install -e '.[train,orchestration,dev,s3]'"
+        fix = f"make one by hand: python -m venv .venv, {install}"
         raise SetupError("requirements.lock", f"made for linux x86_64; this is {system} {machine}", fix)
 
 

@@ -53,14 +53,15 @@ def results(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Show every experiment and where its report lies."""
-    from cnnpipe.cli.results import print_table
+    from cnnpipe.cli.results import champions_of, print_table
     from cnnpipe.evaluation.comparison import COMPARISON_FILE, Comparison
 
     comparison = files.read_json(paths.COMPARISON / COMPARISON_FILE, Comparison)
     if as_json:
         typer.echo(msgspec.json.encode(comparison).decode())
     else:
-        print_table(comparison, {end.stage: end.seconds for end in _stage_ends()})
+        seconds = {end.stage: end.seconds for end in _stage_ends()}
+        print_table(comparison, seconds, champions_of(paths.DECISION, paths.REGISTERED))
 
 
 def ui(port: Annotated[int, typer.Option(help="Of the page, on 127.0.0.1.")] = 5000) -> None:

@@ -1,30 +1,78 @@
 """The table of results for a person's terminal."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from cnnpipe import paths
+from cnnpipe import files, paths
 from cnnpipe.evaluation.comparison import ComparedExperiment, Comparison, Measured
+from cnnpipe.evaluation.promotion import Decision, Registered
+
+_MARK: Final = "*"  # of a champion
 
 
-def print_table(comparison: Comparison, seconds: Mapping[str, float]) -> None:
+class Champion(NamedTuple):
+    """Who is champion of a task, by the last decision."""
+
+    task: str
+    experiment: str
+    version: int | None
+    is_current: bool  # it is among the experiments as they are now, and not an older training
+
+
+def champions_of(decision: Path, registered: Path) -> list[Champion]:
+    """Return the champion of each task; none where no gate has decided yet.
+
+    Args:
+        decision: decision.json; need not exist.
+        registered: registered.json; the same.
+
+    Raises:
+        DataError: one of them is broken.
+    """
+    if not decision.exists() or not registered.exists():
+        return []
+    signatures = files.read_json(registered, Registered).experiments
+    return [
+        Champion(
+            task=one.task,
+            experiment=one.champion.experiment,
+            version=one.champion.version,
+            is_current=signatures.get(one.champion.experiment) == one.champion.signature,
+        )
+        for one in files.read_json(decision, Decision).tasks.values()
+    ]
+
+
+def print_table(
+    comparison: Comparison, seconds: Mapping[str, float], champions: Sequence[Champion] = ()
+) -> None:
     """Print every experiment by rank, then where to look next.
 
     Args:
         comparison: the content of comparison/compare.json.
         seconds: wall time of the last run of each stage on this machine, by address (train@lenet).
+        champions: by the last decision.
     """
     console = Console()
-    console.print(_table(comparison.experiments, seconds))
+    marked = {one.experiment for one in champions if one.is_current}
+    console.print(_table(comparison.experiments, seconds, marked))
+    if marked:
+        console.print(Text(f"{_MARK} champion of its task, see {paths.DECISION}"))
+    for one in champions:
+        if not one.is_current:
+            older = f"champion of {one.task}: an older training of {one.experiment} (version {one.version})"
+            console.print(Text(f"{older}, see {paths.DECISION}"))
     for note in comparison.notes:
         console.print(Text(f"note: {note}"))
     console.print(Text(_where(comparison.experiments)), soft_wrap=True)
 
 
-def _table(experiments: list[ComparedExperiment], seconds: Mapping[str, float]) -> Table:
+def _table(experiments: list[ComparedExperiment], seconds: Mapping[str, float], marked: set[str]) -> Table:
     table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold")  # fits 80 columns with the demo
     for heading in ("experiment", "task", "network", "metric"):
         table.add_column(heading, overflow="fold")
@@ -33,7 +81,7 @@ def _table(experiments: list[ComparedExperiment], seconds: Mapping[str, float]) 
     for one in experiments:
         spent = seconds.get(f"train@{one.name}")
         table.add_row(
-            Text(one.name),
+            Text(f"{one.name} {_MARK}" if one.name in marked else one.name),
             one.task,
             Text(one.network),
             one.metric,

@@ -4,6 +4,7 @@ Chosen on val, reported on test: the candidate is the best on val, and takes the
 its lead on test surpasses the margin with the whole interval.
 """
 
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -171,9 +172,13 @@ def said_of(decision: TaskDecision) -> str:
     return f"{decision.task}: {place}: {decision.reason}"
 
 
-def challenger_of(champion: Standing, others: list[Standing]) -> Standing | None:
+def challenger_of(champion: Standing, others: Sequence[Standing]) -> Standing | None:
     """Return the best other one on val; of equal ones the first."""
-    judged = [(one.val.value, one) for one in others if one.val is not None and not _is(one, champion)]
+    judged = [
+        (one.val.value, one)
+        for one in others
+        if one.val is not None and one is not champion and one.signature != champion.signature
+    ]
     return max(judged, key=lambda pair: pair[0])[1] if judged else None
 
 
@@ -185,7 +190,3 @@ def mirrored(difference: Measured) -> Measured:
         ci_low=None if high is None else -high,
         ci_high=None if low is None else -low,
     )
-
-
-def _is(one: Standing, other: Standing) -> bool:
-    return one.signature == other.signature and bool(one.signature)

@@ -105,6 +105,8 @@ def commit_of(root: Path, revision: str = "HEAD") -> str:
             "revision", f"{revision!r} is no name of a commit", "give a branch, a tag or a hash"
         )
     found = _run(root, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+    if found.returncode and revision == "HEAD":
+        raise ParamsError(str(root), "is no git repository with a commit", "git init; git add; git commit")
     if found.returncode:
         raise ParamsError("revision", f"git knows no commit {revision!r}", "push it, or correct its name")
     return found.stdout.strip()

@@ -10,7 +10,7 @@ from prefect.exceptions import CancelledRun, TerminationSignal
 from cnnpipe.errors import CnnpipeError
 
 
-def main(pipeline: Callable[..., None], arguments: Sequence[str]) -> int:
+def main(pipeline: Callable[..., object], arguments: Sequence[str]) -> int:
     """Run the flow in the working folder and return its exit code.
 
     0 ok, 2 usage, 130 Ctrl-C, 143 SIGTERM or a cancelled flow run; else that of the first stage that failed.

@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 class Gpu(NamedTuple):
     """A row of nvidia-smi."""
 
-    index: str  # in the order of the bus
+    number: str  # from 0, in the order of the bus
     uuid: str
     model: str
 
@@ -78,7 +78,7 @@ def _known_up_to_first_fault(named: str, gpus: Sequence[Gpu]) -> Iterator[str]:
 
 def _is_meant(word: str, gpu: Gpu) -> bool:
     if word.isdecimal():
-        return int(word) == int(gpu.index)
+        return int(word) == int(gpu.number)
     return word.startswith("GPU-") and gpu.uuid.startswith(word)
 
 

@@ -11,9 +11,11 @@ from typing import Any, Final
 from uuid import UUID
 
 from prefect import get_run_logger
+from prefect.client.schemas.objects import State
 from prefect.exceptions import CancelledRun
 from prefect.futures import PrefectFuture
 from prefect.runtime import flow_run
+from prefect.states import Cancelled
 
 from cnnpipe import locks, paths
 from cnnpipe.errors import CnnpipeError, DataError, ParamsError
@@ -24,10 +26,9 @@ from cnnpipe.orchestration.clones import changed_files, commit_of
 from cnnpipe.orchestration.dvc_locks import forget_dead_holders
 from cnnpipe.orchestration.graph import Node, missing_data, read_graph
 from cnnpipe.orchestration.lock import lock
-from cnnpipe.orchestration.plan import plan
 from cnnpipe.orchestration.plan_text import plan_markdown
 from cnnpipe.orchestration.stage_runs import DVC, Site, StageRun, dvc_environment
-from cnnpipe.orchestration.stage_tasks import Round, ending, fault_of, push_task, stage_task
+from cnnpipe.orchestration.stage_tasks import Round, ending, fault_of, plan_with_remote, push_task, stage_task
 from cnnpipe.orchestration.walk import selected, walk
 from cnnpipe.params.document import Document
 from cnnpipe.params.load import check, did_you_mean, read_yaml
@@ -37,7 +38,7 @@ _GRACE_S: Final = 10.0  # from SIGTERM to SIGKILL; a training closes its run in 
 
 def run_pipeline(
     stages: Sequence[str] = (), *, revision: str | None = None, device_pool: str | None = None
-) -> list[StageRun]:
+) -> State[Any] | None:
     """Bring the project in the working folder up to date; call it inside a flow.
 
     Args:
@@ -46,11 +47,10 @@ def run_pipeline(
         device_pool: work pool whose workers get the stages that need a device; None: they run here.
 
     Returns:
-        What became of each stage, in the order of the graph.
+        Cancelled, where somebody cancels the flow run: a flow that raised would be Failed.
 
     Raises:
         CnnpipeError: of the class of the first failure; all else has run as far as it could.
-        CancelledRun: somebody cancels the flow run.
     """
     flow_log.show_expected_errors_as_text()
     root = Path.cwd()
@@ -61,7 +61,10 @@ def run_pipeline(
         flow_artifacts.show_plan(plan_markdown(around.planned))
         try:
             runs, faults = _walk(around)
-        except BaseException:  # Ctrl-C, SIGTERM of a worker, and a cancelled flow run arrive here
+        except CancelledRun as error:
+            around.site.children.stop(grace_s=_GRACE_S)
+            return Cancelled(message=str(error))
+        except BaseException:  # Ctrl-C, and a worker that ends this process, arrive here
             around.site.children.stop(grace_s=_GRACE_S)
             raise
         finally:
@@ -72,7 +75,7 @@ def run_pipeline(
         get_run_logger().info(line)
     if faults:
         raise as_one(faults)
-    return runs
+    return None
 
 
 def _prepare(root: Path, stages: Sequence[str], *, revision: str | None, device_pool: str | None) -> Round:
@@ -95,7 +98,7 @@ def _prepare(root: Path, stages: Sequence[str], *, revision: str | None, device_
         site=Site(root=root, children=children),
         document=document,
         nodes=selected(graph, stages),
-        planned=plan(root, targets=tuple(stages)),
+        planned=plan_with_remote(root, stages, has_remote=has_remote),
         has_remote=has_remote,
         device_pool=device_pool,
         commit=commit,

@@ -12,9 +12,13 @@ import logging
 import os
 import sys
 import threading
+import time
 from collections.abc import Mapping, Sequence
+from http.client import HTTPException
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
+from urllib.error import URLError
+from urllib.request import urlopen
 
 from dvc.fs import generic
 from dvc.repo import Repo
@@ -26,6 +30,8 @@ from cnnpipe.orchestration.remote import Remote, find_remote
 from cnnpipe.tracking.place import shown
 
 _ANSWER_S: Final = 20.0
+_WATCH_S: Final = 10.0
+_SILENCES: Final = 2  # in a row, and a server in the middle of a push is given up
 _READ_S: Final = 30  # seconds without a byte, for servers like S3; `dvc remote modify` may say other
 _CONNECT_S: Final = 10
 _TRIES: Final = 2  # botocore tries 5 times, s3fs each of them 5 times: a quarter of an hour
@@ -65,6 +71,7 @@ def _transfer(remote: Remote, stages: Sequence[str]) -> int:
         with Repo(_wait_for_lock=True) as repo:
             secrets += _limit_patience(repo, remote.name)
             _ask(repo, remote)
+            _watch(repo.config["remote"][remote.name].get("endpointurl"), remote)
             return _push(repo, remote, stages) if stages else 0
     except CnnpipeError:
         raise
@@ -113,7 +120,8 @@ def _ask(repo: Repo, remote: Remote) -> None:
 
     def ask() -> None:
         try:
-            answer.append(_list_top(repo, remote))
+            _list_top(repo, remote)
+            answer.append(None)
         except Exception as error:  # told by the thread that waits
             answer.append(error)
 
@@ -121,11 +129,44 @@ def _ask(repo: Repo, remote: Remote) -> None:
     thread.start()
     thread.join(_ANSWER_S)
     if not answer:
-        sys.stdout.write(f"error: {_place(remote)}: no answer within {_ANSWER_S:.0f} s\n  fix: {_FIX}\n")
-        sys.stdout.flush()
-        os._exit(StorageError.exit_code)  # the thread that waits cannot be ended
+        _leave(remote, f"no answer within {_ANSWER_S:.0f} s")
     if answer[0] is not None:
         raise answer[0]
+
+
+def _watch(endpoint: str | None, remote: Remote) -> None:
+    """End this process when a server falls silent in the middle: s3fs would wait for many minutes."""
+    if endpoint is None or not endpoint.startswith(("http://", "https://")):
+        return
+
+    def watch() -> None:
+        silences = 0
+        while silences < _SILENCES:
+            time.sleep(_WATCH_S)
+            silences = silences + 1 if _is_silent(endpoint) else 0
+        _leave(remote, f"it took a connection, and no answer came within {_WATCH_S:.0f} s, twice")
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _is_silent(endpoint: str) -> bool:
+    """Whether a server takes a connection and says nothing; a refusal is an answer."""
+    try:
+        with urlopen(endpoint, timeout=_WATCH_S):  # noqa: S310 - http, checked where it is called
+            return False
+    except TimeoutError:
+        return True
+    except URLError as error:  # HTTPError, too: it answered
+        return isinstance(error.reason, TimeoutError)
+    except (OSError, ValueError, HTTPException):  # told by the push itself
+        return False
+
+
+def _leave(remote: Remote, what: str) -> NoReturn:
+    """End this process now: a thread that waits for a server cannot be ended."""
+    sys.stdout.write(f"error: {_place(remote)}: {what}\n  fix: {_FIX}\n")
+    sys.stdout.flush()
+    os._exit(StorageError.exit_code)
 
 
 def _list_top(repo: Repo, remote: Remote) -> None:

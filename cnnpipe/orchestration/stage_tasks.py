@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from prefect import get_run_logger, task
@@ -14,9 +15,10 @@ from cnnpipe.orchestration import remote
 from cnnpipe.orchestration.graph import Node
 from cnnpipe.orchestration.leases import Lease, devices, leased
 from cnnpipe.orchestration.plan import plan
-from cnnpipe.orchestration.plan_records import PlannedStage
+from cnnpipe.orchestration.plan_records import PlannedStage, Verdict
 from cnnpipe.orchestration.remote_stages import lock_of, run_elsewhere
 from cnnpipe.orchestration.stage_runs import Site, StageRun, push, run_stage
+from cnnpipe.orchestration.walk import selected
 from cnnpipe.params.document import Document
 
 
@@ -43,10 +45,11 @@ def stage_task(around: Round, node: Node) -> Task[[], StageRun]:
 
     def bring_up_to_date() -> StageRun:
         log = get_run_logger()
-        is_stale = _is_stale(around, node)
-        if node.needs_device and is_stale and around.device_pool is not None:
+        verdict = _verdict(around, node)
+        works = node.needs_device and verdict == "to run"
+        if works and around.device_pool is not None:
             return _send(around, node, around.device_pool)
-        if node.needs_device and is_stale:
+        if works:
             machine = around.document.train
             with leased(
                 devices(threads=machine.num_threads, wanted=machine.device),
@@ -55,8 +58,8 @@ def stage_task(around: Round, node: Node) -> Task[[], StageRun]:
                 on_wait=log.info,
             ) as lease:
                 log.info("%s works on %s", node.name, lease.name)
-                return _run(around, node, is_stale=True, lease=lease)
-        return _run(around, node, is_stale=is_stale)
+                return _run(around, node, verdict, lease)
+        return _run(around, node, verdict)
 
     return _task(around, node.name, bring_up_to_date)
 
@@ -111,39 +114,42 @@ def _task(around: Round, name: str, work: Callable[[], Any]) -> Task[[], Any]:
     return made
 
 
-def _is_stale(around: Round, node: Node) -> bool:
-    """Whether the stage is going to compute, as far as can be told before it is started."""
-    planned = {each.stage: each for each in around.planned}
-    by_name = {each.name: each for each in around.nodes}
-    above, waiting = set[str](), [node.name]
-    while waiting:
-        name = waiting.pop()
-        if name in by_name and name not in above:
-            above.add(name)
-            waiting.extend(by_name[name].needs)
-    if all(planned[name].verdict == "unchanged" or by_name[name].is_always_run for name in above):
-        return False
+def _verdict(around: Round, node: Node) -> Verdict:
+    """Return what is going to become of the stage, as far as can be told before it is started."""
+    planned = {each.stage: each.verdict for each in around.planned}
+    above = {each.name: each for each in selected(around.nodes, [node.name])}
+    if all(planned[name] == "unchanged" or each.is_always_run for name, each in above.items()):
+        return "unchanged"
     if not node.needs_device:  # all the same to it
-        return True
+        return "to run"
     with around.one_plan:
-        now = {each.stage: each for each in plan(around.site.root, targets=(node.name,))}
-    return now[node.name].verdict == "to run"
+        now = plan_with_remote(around.site.root, (node.name,), has_remote=around.has_remote)
+    return next(each.verdict for each in now if each.stage == node.name)
 
 
-def _run(around: Round, node: Node, *, is_stale: bool, lease: Lease | None = None) -> StageRun:
-    is_there = around.has_remote and node.has_cached_outputs and is_stale
+def plan_with_remote(root: Path, targets: Sequence[str], *, has_remote: bool) -> list[PlannedStage]:
+    """Return the plan, with what the remote holds as long as it answers."""
+    try:
+        return plan(root, targets=targets, remote=has_remote)
+    except StorageError as error:
+        get_run_logger().warning("the remote does not answer: %s", error.what)
+        return plan(root, targets=targets)
+
+
+def _run(around: Round, node: Node, verdict: Verdict, lease: Lease | None = None) -> StageRun:
+    asks = around.has_remote and node.has_cached_outputs and verdict != "unchanged"
     log = get_run_logger()
     return run_stage(
-        node.name, around.site, on_line=log.info, pull="the stage" if is_there else "nothing", lease=lease
+        node.name, around.site, on_line=log.info, pull="the stage" if asks else "nothing", lease=lease
     )
 
 
 def _send(around: Round, node: Node, pool: str) -> StageRun:
     """Have a worker run it, then fetch what it made. What it needs is pushed before."""
     log = get_run_logger()
-    above = [each.name for each in around.nodes if each.name != node.name and each.has_cached_outputs]
-    there = lock_of(around.site.root, above)
-    _push(around, remote.push_command(*there["stages"]))
+    above = selected(around.nodes, [node.name])
+    there = lock_of(around.site.root, [each.name for each in above if each.has_cached_outputs])
+    _push(around, remote.push_command(*(name for name in there["stages"] if name != node.name)))
     name = run_elsewhere(
         node.name,
         pool,
@@ -151,7 +157,7 @@ def _send(around: Round, node: Node, pool: str) -> StageRun:
         is_stopping=around.site.children.is_stopping,
         say=log.info,
     )
-    run = _run(around, node, is_stale=True)
+    run = _run(around, node, "restorable")
     return StageRun(
         stage=run.stage, outcome=run.outcome, seconds=run.seconds, note=f"by flow run {name} in pool {pool}"
     )

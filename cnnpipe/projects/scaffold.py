@@ -27,6 +27,11 @@ _AS_THEY_ARE: Final[Mapping[str, str]] = MappingProxyType(
         "dvcignore.txt": ".dvcignore",
         "dvc_config.txt": ".dvc/config",
         "dvc_gitignore.txt": ".dvc/.gitignore",
+        "flows_init.py.txt": "flows/__init__.py",
+        "flows_pipeline.py.txt": "flows/pipeline.py",
+        "flows_stage.py.txt": "flows/stage.py",
+        "prefect.yaml.txt": "prefect.yaml",
+        "prefect.toml.txt": "prefect.toml",
     }
 )
 _NETWORKS: Final = MappingProxyType({"detect": "detectors", "classify": "classifiers"})

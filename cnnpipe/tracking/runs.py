@@ -105,12 +105,12 @@ def keep_one(store: Store, signature: str) -> str | None:
         None: there is no finished run.
     """
     runs = find_runs(store, _of(signature))
-    finished = [run for run in runs if run.info.status == "FINISHED"]
+    finished = [run for run in runs if run.info.status == "FINISHED" and DOUBLE_OF not in run.data.tags]
     if not finished:
         return None
     kept = str(min(finished, key=_rank).info.run_id)
     for run in runs:
-        if run.info.run_id != kept and not _is_fed_elsewhere(run):
+        if run.info.run_id != kept and not _is_fed_elsewhere(run) and DOUBLE_OF not in run.data.tags:
             _bin(store, run.info.run_id, kept)
     return kept
 

@@ -23,7 +23,7 @@ _LOCKED_S: Final = 5.0  # how long a database may be another's
 _LIMITS: Final = MappingProxyType(
     {
         "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
-        "MLFLOW_HTTP_REQUEST_TIMEOUT": "6",
+        "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
         # of the run that it closes, with the password that may be in the store's
         "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     }

@@ -1,4 +1,4 @@
-"""Where training computes, and how precisely. What is asked for and absent is an error, never a silent CPU."""
+"""Where training computes, and how precisely. What is asked for and absent is an error, not a silent CPU."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -110,7 +110,7 @@ def computing_in(precision: Precision, parts: Sequence[nn.Module], device: torch
         yield
         return
     for part in parts:
-        part.forward = partial(_forward, part.forward, device.type, getattr(torch, precision))  # type: ignore[method-assign]
+        part.forward = partial(_forward, part.forward, device.type, getattr(torch, precision))
     try:
         yield
     finally:

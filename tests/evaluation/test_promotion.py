@@ -109,6 +109,8 @@ def test_challenger_is_the_best_other_one_on_val() -> None:
     assert challenger_of(others[1], others) == others[3]
     assert challenger_of(others[0], others) == others[1]
     assert challenger_of(others[1], [others[1], others[2]]) is None
+    by_hand = Standing(experiment="version 3", signature="", val=Measured(value=1.0))
+    assert challenger_of(by_hand, [*others, by_hand]) == others[1]  # nobody challenges himself
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from cnnpipe.models.detectors import build_detector
 from cnnpipe.models.weights import write_weights
 from cnnpipe.params.experiment import AugmentationParams, ClassifyParams, TrainParams
 from cnnpipe.tasks.detect.training import prepare
+from cnnpipe.training.classification import Batch as ToyBatch
 from cnnpipe.training.devices import Precision, make_accelerator, precision_on, uses_cuda
 from cnnpipe.training.fit import FitData, Fitted, Surroundings, fit
 
@@ -66,7 +67,7 @@ def fit_toy(
     *,
     device: torch.device = CUDA,
     precision: Precision = "float32",
-    data: FitData[Batch] | None = None,
+    data: FitData[ToyBatch] | None = None,
 ) -> Fitted:
     """Fit the toy network without dropout, whose random numbers differ from device to device."""
     accelerator = make_accelerator("cuda" if device.type == "cuda" else "cpu")

@@ -61,7 +61,7 @@ def test_rows_are_read_and_all_else_is_passed_over(answer: str, found: list[str]
 
 @given(st.text())
 def test_no_answer_breaks_the_reading(answer: str) -> None:
-    assert all(gpu.index.isdecimal() and gpu.uuid.startswith("GPU-") for gpu in parse_gpus(answer))
+    assert all(gpu.number.isdecimal() and gpu.uuid.startswith("GPU-") for gpu in parse_gpus(answer))
 
 
 @given(st.lists(st.tuples(st.uuids(), st.from_regex(r"[A-Za-z0-9][\w /,-]*[A-Za-z0-9]", fullmatch=True))))

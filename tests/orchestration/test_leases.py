@@ -1,6 +1,7 @@
 """Leases: never more holders than devices, in turn, and none of a dead process."""
 
 import os
+import platform
 import subprocess
 import sys
 import threading
@@ -267,7 +268,7 @@ def test_leases_are_of_the_host_and_the_user(monkeypatch: pytest.MonkeyPatch, tm
     assert leases_dir() == tmp_path / "leases"
     monkeypatch.delenv("CNNPIPE_LEASES")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(leases.platform, "node", lambda: "host-a")
+    monkeypatch.setattr(platform, "node", lambda: "host-a")
     assert leases_dir() == tmp_path / "cnnpipe" / "leases" / "host-a"
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", "/home/somebody")

@@ -259,6 +259,31 @@ def test_a_server_that_says_nothing_is_given_up(project: Path, server: Server) -
     store.push(project, "ingest")
 
 
+@pytest.mark.slow
+def test_a_server_that_falls_silent_in_the_middle_is_given_up(project: Path, server: Server) -> None:
+    make_big(project)
+    store = s3_store(server, "middle")
+    store.set_on(project)
+    with subprocess.Popen(
+        remote.push_command("big"),
+        cwd=project,
+        env=environment(**store.variables),
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as child:
+        wait_for_bytes(store.files)
+        os.kill(server.process.pid, signal.SIGSTOP)
+        try:
+            said, _ = child.communicate(timeout=100)
+        finally:
+            os.kill(server.process.pid, signal.SIGCONT)
+            child.kill()
+    assert child.returncode == 7
+    assert "it took a connection, and no answer came" in str(remote.push_fault(child.returncode, said))
+    store.push(project, "big")
+    assert broken_objects(store) == []
+
+
 @pytest.mark.parametrize(
     ("address", "changes", "told"),
     [
@@ -311,9 +336,7 @@ def test_a_killed_push_leaves_nothing_broken_and_the_next_one_completes(project:
     with subprocess.Popen(
         command, cwd=project, env=environment(**store.variables), start_new_session=True
     ) as child:
-        deadline = time.monotonic() + 30
-        while not sizes(store.files) and time.monotonic() < deadline:
-            time.sleep(0.001)
+        wait_for_bytes(store.files)
         os.killpg(child.pid, signal.SIGKILL)
     assert 0 < max(sizes(store.files)) < 200_000_000  # in the middle of the file
     assert broken_objects(store) == []
@@ -322,6 +345,12 @@ def test_a_killed_push_leaves_nothing_broken_and_the_next_one_completes(project:
     assert broken_objects(store) == []
     assert sum(each.startswith("files/") for each in store.objects()) >= 1
     assert sum(each.startswith("runs/") for each in store.objects()) == 1
+
+
+def wait_for_bytes(folder: Path) -> None:
+    deadline = time.monotonic() + 60
+    while not sizes(folder) and time.monotonic() < deadline:
+        time.sleep(0.001)
 
 
 def sizes(folder: Path) -> list[int]:

@@ -18,7 +18,7 @@ from cnnpipe.cli.main import run
 from cnnpipe.datasets.packs import open_view
 from cnnpipe.errors import ParamsError, StorageError
 from cnnpipe.evaluation.arrays import stack
-from cnnpipe.evaluation.promotion import Decision, Registered, TaskDecision
+from cnnpipe.evaluation.promotion import Decision, Proposal, Registered, Settled, TaskDecision
 from cnnpipe.evaluation.suite import classification_metrics
 from cnnpipe.inference.classifier import load_classifier
 from cnnpipe.params.evaluate import CompareParams
@@ -108,12 +108,12 @@ def test_the_best_on_val_is_the_first_champion(project: Path) -> None:
     assert decided.challenger is not None
     assert (decided.challenger.experiment, decided.challenger.version) == ("poor", 2)
     version = client().get_model_version_by_alias(MODEL, "champion")
-    run_of_it = client().get_run(version.run_id)
+    run_of_it = client().get_run(str(version.run_id))
     assert version.tags["cnnpipe.signature"] == f"{1:064x}" == run_of_it.data.tags["cnnpipe.signature"]
     assert version.tags["cnnpipe.data_hash"] == run_of_it.data.tags["cnnpipe.data_hash"] != ""
     assert version.tags["cnnpipe.decision"] == "first"
     assert decided.champion.val is not None
-    assert f"accuracy {decided.champion.val.value:.3f} on val" in version.description
+    assert f"accuracy {decided.champion.val.value:.3f} on val" in str(version.description)
 
 
 def test_the_output_is_a_function_of_the_files_alone(project: Path) -> None:
@@ -345,7 +345,7 @@ def test_a_gate_that_died_half_way_is_not_taken_for_one_that_decided(project: Pa
     register()
     client().delete_registered_model(MODEL)
 
-    def die_late(proposal: stage.Proposal) -> NoReturn:
+    def die_late(proposal: Proposal) -> NoReturn:
         settle(proposal)
         client().delete_registered_model_alias(MODEL, "challenger")
         raise KeyboardInterrupt
@@ -360,9 +360,9 @@ def test_a_gate_that_died_half_way_is_not_taken_for_one_that_decided(project: Pa
 def test_a_champion_that_moves_meanwhile_is_judged_against(project: Path) -> None:
     register()
     add("new", strength=0.95, seed=4)
-    moved = []
+    moved: list[int | None] = []
 
-    def settle_late(proposal: stage.Proposal) -> stage.Settled | None:
+    def settle_late(proposal: Proposal) -> Settled | None:
         if not moved:
             moved.append(proposal.expected)
             client().set_registered_model_alias(MODEL, "champion", "2")
@@ -415,6 +415,23 @@ def test_json_is_the_decision_and_nothing_else(command: None, capsys: pytest.Cap
     assert cnnpipe("register", "--json") == 0
     printed = msgspec.json.decode(capsys.readouterr().out, type=Decision)
     assert printed == files.read_json(PLACES.decision, Decision)
+
+
+def test_results_mark_the_champion(command: None, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cnnpipe("results") == 0
+    assert "champion" not in capsys.readouterr().out  # nothing is decided yet
+    assert cnnpipe("register") == 0
+    assert cnnpipe("results") == 0
+    shown = capsys.readouterr().out
+    assert "good * " in shown
+    assert "poor * " not in shown
+    assert "* champion of its task, see decision.json" in shown
+    add("good", strength=0.9, seed=5)  # trained anew
+    assert register(margin=0.99).decision == "refused"
+    assert cnnpipe("results") == 0
+    shown = capsys.readouterr().out
+    assert "good * " not in shown
+    assert "champion of classify: an older training of good (version 1), see decision.json" in shown
 
 
 @pytest.mark.slow

@@ -29,7 +29,8 @@ def clones(tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) -
         end(stage)
     shutil.copyfile(empty_store, alone / "mlflow.db")
     shutil.rmtree(".cnnpipe")
-    return alone, *(Path(shutil.copytree(alone, tmp_path / name)) for name in ("first", "second"))
+    first, second = (Path(shutil.copytree(alone, tmp_path / name)) for name in ("first", "second"))
+    return alone, first, second
 
 
 def end(command: list[str]) -> int:

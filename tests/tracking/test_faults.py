@@ -172,7 +172,7 @@ def check_whole(feeder: Feeder, store: Store) -> None:
 def a_project(folder: Path) -> Path:
     """Make a project whose one training is short; it can be trained at once."""
     folder.mkdir()
-    recipe = {"epochs": 200, "early_stopping": None, "batch_size": 16}
+    recipe = {"epochs": 120, "early_stopping": None, "batch_size": 16}
     write_params(folder, tiny_params({"lenet": recipe}, {}))
     make_view(folder / "data/augmented/classify", pictures_per_split=12)
     subprocess.run([sys.executable, "-m", "cnnpipe", "code"], cwd=folder, env=environment(), check=True)
@@ -228,7 +228,7 @@ def test_a_server_that_is_killed_and_comes_back(
     assert store.run(signature).info.status == "FINISHED"
     for metric in ("epoch", "train/loss", "time/epoch_seconds", "images_per_second"):
         assert set(Counter(store.steps(signature, metric)).values()) == {1}
-        assert len(store.steps(signature, metric)) == 200
+        assert len(store.steps(signature, metric)) == 120
     twin.communicate(timeout=WITHIN_S)
     assert outputs(disturbed) == outputs(undisturbed)
     assert not list((disturbed / ".cnnpipe/unsent").iterdir())
@@ -256,7 +256,7 @@ def test_a_server_that_accepts_and_never_answers(
     code, _, complained = needs.ended()
     assert code == 7, complained
     assert time.monotonic() - frozen < SOON_S
-    assert "the MLflow store does not answer: timed out" in complained
+    assert "the MLflow store does not answer: " in complained
     until(lambda: begins.step() >= 2, "a training without a store")
 
     server.thaw()
@@ -284,28 +284,24 @@ def test_without_a_store_a_training_that_needs_it_does_not_begin(start: Start, t
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("at_once", [False, True], ids=["one after the other", "at once"])
-def test_two_hosts_that_train_the_same_leave_one_run(
-    at_once: bool, start: Start, tmp_path: Path, empty_store: Path
-) -> None:
+def test_hosts_that_train_the_same_leave_one_run(start: Start, tmp_path: Path, empty_store: Path) -> None:
     database = tmp_path / "mlflow.db"
     database.write_bytes(empty_store.read_bytes())
     store = Store(database)
-    hosts = [
+    first, *others = [
         Feeder(start, tmp_path / name, f"sqlite:///{database}", words=["same", "continue", name])
-        for name in ("host-a", "host-b")
+        for name in ("host-a", "host-b", "host-c")
     ]
-    until(lambda: [run.info.status for run in store.runs("same")] == ["RUNNING", "RUNNING"], "two runs")
-    until(lambda: min(host.step() for host in hosts) >= 2, "two steps each")
-    for host in hosts:
+    until(lambda: [run.info.status for run in store.runs("same")] == ["RUNNING"] * 3, "three runs")
+    until(lambda: min(host.step() for host in (first, *others)) >= 2, "two steps each")
+    first.tell_to_end()
+    assert first.ended()[0] == 0
+    # what another host feeds is left alone
+    assert sorted(run.info.status for run in store.runs("same")) == ["FINISHED", "RUNNING", "RUNNING"]
+    (kept,) = [run.info.run_id for run in store.runs("same") if run.info.status == "FINISHED"]
+    for host in others:
         host.tell_to_end()
-        if not at_once:
-            assert host.ended()[0] == 0
-            kept = store.runs("same")
-            assert sorted(run.info.status for run in kept) in (["FINISHED", "RUNNING"], ["FINISHED"])
-    told = [json.loads(host.ended()[1]) for host in hosts] if at_once else []
-    run = store.run("same")
-    assert run.info.status == "FINISHED"
+    assert [host.ended()[0] for host in others] == [0, 0]
+    assert store.run("same").info.run_id == kept
     steps = store.steps("same", "loss")
-    assert steps == list(range(1, len(steps) + 1))
-    assert not told or len(steps) in {each["steps"] for each in told}
+    assert steps == list(range(1, first.step() + 1))

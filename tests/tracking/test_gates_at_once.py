@@ -25,6 +25,7 @@ CLASSES = ("boot", "coat", "dress")
 COMPARE = CompareParams(classify="accuracy", seed=3, bootstrap_samples=100, confidence=0.95)
 PROJECT, MODEL = "gates", "gates-classify"
 NUM_GATES, NUM_ROUNDS = 3, 4
+MEET_S = 100.0  # in which all come to a round, at the first after MLflow's import
 END_S = 200.0  # 15 s on an idle machine
 
 # every gate wants another training, or all the same, to be the first champion of a model; nobody begins a
@@ -38,7 +39,9 @@ me, meeting = int(sys.argv[1]), Path(sys.argv[2])
 won = []
 for number in range({NUM_ROUNDS}):
     (meeting / f"{{number}}-{{me}}").touch()
+    end = time.monotonic() + {MEET_S}
     while len(list(meeting.glob(f"{{number}}-*"))) < {NUM_GATES}:
+        assert time.monotonic() < end, "the others do not come"
         time.sleep(0.001)
     of = me if number % 2 else 0
     champion = Standing(experiment=f"e{{of}}", signature=f"{{of:064x}}")
@@ -115,6 +118,7 @@ def ended(processes: Sequence["subprocess.Popen[str]"]) -> list[tuple[int, str, 
     finally:
         for process in processes:
             process.kill()
+            process.communicate()
     return [(process.returncode, *texts) for process, texts in zip(processes, said, strict=True)]
 
 

@@ -80,7 +80,7 @@ def test_model_of_a_task_is_named_by_its_project(project: str, expected: str) ->
 @example("-")
 def test_mlflow_takes_every_name_of_a_model(project: str) -> None:
     name = model_name(project, "classify")
-    _validate_model_name(name)  # type: ignore[no-untyped-call]
+    _validate_model_name(name)
     assert len(f"{name}.gate.{'0' * 32}") <= 256
     by_alias, by_version = _parse_model_uri(f"models:/{name}@champion"), _parse_model_uri(f"models:/{name}/3")
     assert (by_alias.name, by_alias.alias) == (name, "champion")

@@ -90,7 +90,7 @@ def test_a_champion_is_found_by_its_alias_with_its_files(trained: Path) -> None:
 def test_a_version_is_shown_on_the_model_that_it_is_of(trained: Path) -> None:
     registry.settle(proposal(LENET, expected=None))
     version = client().get_model_version(MODEL, "1")
-    model = client().get_logged_model(version.source.removeprefix("models:/"))
+    model = client().get_logged_model(str(version.source).removeprefix("models:/"))
     assert model.tags["mlflow.modelVersions"] == f'[{{"name": "{MODEL}", "version": 1}}]'
     assert model.source_run_id == version.run_id
 

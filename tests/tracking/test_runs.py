@@ -16,7 +16,10 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from tracking.trainings import EPOCHS, a_training
 
+from cnnpipe.tracking import processes
 from cnnpipe.tracking.active_run import ActiveRun, start_run
+from cnnpipe.tracking.place import DOUBLE_OF, PROJECTED
+from cnnpipe.tracking.runs import create_run, find_runs, keep_one
 from cnnpipe.tracking.store import open_store
 
 LEFT_BEHIND = """
@@ -217,3 +220,54 @@ def test_a_foreign_run_id_in_the_environment_changes_nothing(
     assert run.run_id != parent.run_id
     assert recorded(parent.run_id).info.status == "RUNNING"
     parent.finish("FINISHED")
+
+
+def test_a_server_that_was_too_late_with_its_answers_leaves_one_run(project_with_store: Path) -> None:
+    """It made runs of which the process never learnt the id; one lacks what comes after its making."""
+    store = open_store()
+    made = [create_run(store, a_training(), processes.own_tags()) for _ in range(2)]
+    with start_run(a_training(), device="cpu") as run:
+        log_all(run)
+    assert run.run_id in made
+    (left,) = find_runs(store, "")
+    assert (left.info.run_id, left.info.status) == (run.run_id, "FINISHED")
+    (double,) = {*made} - {run.run_id}
+    binned = recorded(double)
+    assert (binned.info.lifecycle_stage, binned.data.tags[DOUBLE_OF]) == ("deleted", run.run_id)
+
+
+def test_a_run_that_was_broken_off_in_its_making_gets_what_it_lacks(project_with_store: Path) -> None:
+    store = open_store()
+    tags = {"cnnpipe.signature": "a" * 64, **processes.own_tags()}
+    half = store.client.create_run(store.experiment_id, tags=tags).info.run_id
+    with start_run(a_training(), device="cpu") as run:
+        log_all(run)
+    found = recorded(half)
+    assert run.run_id == half
+    assert found.data.params["num_parameters"] == "61706"
+    assert found.inputs is not None
+    assert len(found.inputs.dataset_inputs) == 1
+
+
+def test_of_finished_doubles_that_stays_which_holds_results(project_with_store: Path) -> None:
+    store = open_store()
+    first, second, other = (
+        create_run(store, a_training(letter * 64), processes.own_tags()) for letter in ("a", "a", "b")
+    )
+    for number, run_id in enumerate((first, second, other)):
+        store.client.set_terminated(run_id, "FINISHED", end_time=1000 + number)
+    store.client.set_tag(second, PROJECTED, "a digest")
+    assert keep_one(store, "a" * 64) == second
+    assert {run.info.run_id for run in find_runs(store, "")} == {second, other}
+
+
+@pytest.mark.parametrize(
+    ("tags", "is_gone"),
+    [
+        pytest.param({processes.ALIVE: "1"}, True, id="silent for years"),
+        pytest.param({processes.ALIVE: processes.beat()}, False, id="heard of"),
+        pytest.param({}, False, id="of an older version"),
+    ],
+)
+def test_a_process_on_another_host_is_dead_when_it_is_silent(tags: dict[str, str], is_gone: bool) -> None:
+    assert processes.is_gone({processes.HOST: "another", processes.PID: "1", **tags}) is is_gone

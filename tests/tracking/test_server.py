@@ -70,7 +70,7 @@ def test_a_password_is_neither_told_nor_in_the_list_of_processes(
     project_dir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     started: list[list[str]] = []
-    monkeypatch.setattr(ui.os, "execv", lambda _path, words: started.append(words))
+    monkeypatch.setattr("os.execv", lambda _path, words: started.append(words))
     monkeypatch.setenv("MLFLOW_BACKEND_STORE_URI", "")  # to be put back
     monkeypatch.setenv("MLFLOW_SERVER_ENABLE_JOB_EXECUTION", "")
     for uri in ("http://me:secret@tracking.example.org", "postgresql://me:secret@127.0.0.1/mlflow"):

@@ -37,7 +37,13 @@ def _places(facts: Facts) -> Mapping[str, Path]:
     database = place.sqlite_file(place.tracking_uri())
     store = {"MLflow's store": database.parent} if database is not None else {}
     cache = Path(facts.dvc_setting("cache.dir") or ".dvc/cache")
-    return {"the project": Path(), "checkpoints": paths.checkpoint_dir(), "DVC's cache": cache, **store, **found}
+    return {
+        "the project": Path(),
+        "checkpoints": paths.checkpoint_dir(),
+        "DVC's cache": cache,
+        **store,
+        **found,
+    }
 
 
 def _nearest(path: Path) -> Path:

@@ -1,0 +1,95 @@
+"""The same is done twice at the same time: in one clone, or in two of one host."""
+
+import shutil
+from pathlib import Path
+
+from benchmarks.fault_looks import Row, look_at_code, look_at_end, look_at_next, statuses
+from benchmarks.fault_site import CNNPIPE, DVC, HIT_AT, Place, Process, Site
+
+
+def twice_in_a_clone(site: Site) -> list[Row]:
+    """A flow trains, and in its clone a second flow, `dvc repro` and the stage itself are started."""
+    place = site.place("twice-in-a-clone")
+    flow = place.flow()
+    flow.until_epoch(HIT_AT)
+    rows = [
+        _second_flow(place, flow),
+        _second_stage(place),
+        _dvc_beside(place),
+    ]
+    look_at_code(rows[-1], flow, 0)
+    look_at_next(rows[-1], place.flow())
+    look_at_end(rows[-1], place)
+    return rows
+
+
+def flow_beside_dvc(site: Site) -> list[Row]:
+    """`dvc repro` trains, and somebody starts a flow in its clone."""
+    place = site.place("flow-beside-dvc")
+    row = Row("a flow beside `dvc repro`, in one clone", f"python -m flows.pipeline at epoch {HIT_AT}")
+    dvc = place.start(*DVC, "repro")
+    dvc.until_epoch(HIT_AT)
+    flow = place.flow()
+    row.see("the flow ended with", flow.end())
+    row.see("and said", _last_error(flow) or "no error")
+    row.promise(flow.epoch == 0, "the flow trained beside dvc repro")
+    look_at_code(row, dvc, 0)
+    look_at_next(row, place.flow())
+    look_at_end(row, place)
+    return [row]
+
+
+def two_clones(site: Site) -> list[Row]:
+    """Two clones of one host train the same, with one folder of checkpoints, as a worker's clones have."""
+    place = site.place("two-clones")
+    row = Row("two clones of a host train the same", f"a flow in the other at epoch {HIT_AT} of the first")
+    shared = str(place.folder / "checkpoints")
+    other = place.folder / "other"
+    shutil.copytree(place.project, other, symlinks=True)
+    first = place.flow(CNNPIPE_CHECKPOINTS=shared)
+    first.until_epoch(HIT_AT)
+    second = place.flow(cwd=other, CNNPIPE_CHECKPOINTS=shared)
+    code = second.end()
+    row.see("the second ended with", code)
+    row.see("and said", _last_error(second) or "no error")
+    row.promise(code in {0, 75}, f"the second ended with {code}: {second.said[-800:]}")
+    row.promise(second.epoch == 0, "the second trained beside the first")
+    look_at_code(row, first, 0)
+    row.see("MLflow's runs", ", ".join(statuses(place)))
+    look_at_next(row, place.flow(cwd=other, CNNPIPE_CHECKPOINTS=shared))
+    _look_at_other(row, place, other)
+    look_at_end(row, place)
+    return [row]
+
+
+def _second_flow(place: Place, flow: Process) -> Row:
+    row = Row("two flows in one clone", f"a second python -m flows.pipeline at epoch {HIT_AT} of the first")
+    with row.timed("until the second has left"):
+        look_at_code(row, place.flow(), 75, says=rf"process {flow.popen.pid} \(flow\) walks its graph")
+    return row
+
+
+def _second_stage(place: Place) -> Row:
+    row = Row("the same stage taken twice", "cnnpipe train lenet while the flow trains it")
+    with row.timed("until the second has left"):
+        look_at_code(row, place.start(*CNNPIPE, "train", "lenet"), 75, says=r"process \d+ runs it now")
+    return row
+
+
+def _dvc_beside(place: Place) -> Row:
+    row = Row("`dvc repro` beside a flow, in one clone", "dvc repro while the flow trains")
+    dvc = place.start(*DVC, "repro")
+    row.see("dvc repro ended with", dvc.end())
+    row.see("and said", _last_error(dvc) or "no error")
+    row.promise(dvc.epoch == 0, "dvc repro trained beside the flow")
+    return row
+
+
+def _look_at_other(row: Row, place: Place, other: Path) -> None:
+    is_equal = (other / "dvc.lock").read_bytes() == place.site.reference
+    row.promise(is_equal, "dvc.lock of the other clone is not that of an undisturbed run")
+
+
+def _last_error(process: Process) -> str:
+    said = [line for line in process.said.splitlines() if line.lower().startswith("error")]
+    return " ".join(" ".join(said[-1:]).split())[:240]
