@@ -23,12 +23,15 @@ def add_to(app: typer.Typer) -> None:
 def repro(context: typer.Context) -> None:
     """Run `dvc repro`, then `lock`, then `results`.
 
-    Arguments and options are handed to `dvc repro`, e.g. `cnnpipe repro evaluate@lenet --force`.
+    Arguments and options are handed to `dvc repro`, e.g. `cnnpipe repro evaluate@lenet --force`. After --pull
+    it is run once more without: DVC pulls no stage whose output is not cached, and does not run it either.
     """
     from cnnpipe.orchestration.repro import repro as run_graph
 
     started = time.time()
     run_graph(context.args)
+    if "--pull" in context.args:
+        run_graph([argument for argument in context.args if argument not in ("--pull", "--force", "-f")])
     lock()
     ran = [end for end in _stage_ends() if end.ended_at >= started and end.stage != _ALWAYS_RUN]
     if ran:

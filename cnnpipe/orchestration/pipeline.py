@@ -163,26 +163,39 @@ class _Tasks:
 
     def on_end(self, run: StageRun) -> None:
         """Push what a stage made, or keep why it failed."""
-        future = self._stages[run.stage]
         if run.outcome == "failed":
             self.faults.append(fault_of(self._around, run.stage))
         elif run.outcome == "ran" and self._around.has_remote and self._nodes[run.stage].has_cached_outputs:
-            push = push_task(self._around, run.stage)
-            self._pushes[push.name] = push.submit(return_state=False, wait_for=[future])
+            self._push(f"push {run.stage}", [run.stage])
 
     def on_tick(self) -> None:
         """Leave when somebody cancels the flow run."""
         if self._cancelled.is_set():
             raise CancelledRun("somebody cancels this flow run")
 
-    def wait_for_pushes(self) -> None:
-        """Wait until each push has ended, and keep why one failed."""
+    def push_rest(self, runs: Sequence[StageRun]) -> None:
+        """Push what earlier runs could not, then wait for every push and keep why one failed."""
+        if remote.default_remote(self._around.site.root) is not None:
+            rest = [
+                run.stage
+                for run in runs
+                if run.outcome in ("ran", "restored", "unchanged")
+                and self._nodes[run.stage].has_cached_outputs
+                and f"push {run.stage}" not in self._pushes
+            ]
+            self._push("push what is not there yet", rest)
         for name, push in self._pushes.items():
             while not push.state.is_final():
                 push.wait(timeout=1.0)
                 self.on_tick()
             if name not in self._around.results:
                 self.faults.append(fault_of(self._around, name))
+
+    def _push(self, name: str, stages: Sequence[str]) -> None:
+        if stages:
+            above = [self._stages[stage] for stage in stages]
+            task = push_task(self._around, name, stages)
+            self._pushes[name] = task.submit(return_state=False, wait_for=above)
 
 
 def _walk(around: Round) -> tuple[list[StageRun], list[CnnpipeError]]:
@@ -196,7 +209,7 @@ def _walk(around: Round) -> tuple[list[StageRun], list[CnnpipeError]]:
             on_end=tasks.on_end,
             on_tick=tasks.on_tick,
         )
-        tasks.wait_for_pushes()
+        tasks.push_rest(runs)
     return runs, tasks.faults
 
 

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
@@ -150,10 +151,13 @@ def _wait_for(server: _Server, process: subprocess.Popen[bytes] | None, log: Pat
 
 def _answers(url: str) -> bool:
     try:
-        with urllib.request.urlopen(url, timeout=_ANSWER_S) as answer:  # noqa: S310 (loopback, our own words)
-            return bool(answer.status == 200)
+        urllib.request.urlopen(url, timeout=_ANSWER_S).close()  # noqa: S310 (loopback, or the user's own words)
+    except urllib.error.HTTPError as refusal:  # one with a password
+        refusal.close()
+        return refusal.code in (401, 403)
     except (OSError, ValueError):
         return False
+    return True
 
 
 def _make_pools(api: str) -> None:

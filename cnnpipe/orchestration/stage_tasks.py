@@ -64,13 +64,13 @@ def stage_task(around: Round, node: Node) -> Task[[], StageRun]:
     return _task(around, node.name, bring_up_to_date)
 
 
-def push_task(around: Round, stage: str) -> Task[[], None]:
-    """Return the task that gives the remote what a stage made."""
+def push_task(around: Round, name: str, stages: Sequence[str]) -> Task[[], None]:
+    """Return the task that gives the remote what stages made."""
 
-    def push_stage() -> None:
-        _push(around, remote.push_command(stage))
+    def push_stages() -> None:
+        _push(around, remote.push_command(*stages))
 
-    return _task(around, f"push {stage}", push_stage)
+    return _task(around, name, push_stages)
 
 
 def ending(around: Round, stage: str) -> StageRun:

@@ -117,7 +117,12 @@ def test_git_and_dvc_know_the_project(tmp_path: Path) -> None:
         "data/raw/images/via_project.json",
         "data/splits_pinned.jsonl",
         "dvc.yaml",
+        "flows/__init__.py",
+        "flows/pipeline.py",
+        "flows/stage.py",
         "params.yaml",
+        "prefect.toml",
+        "prefect.yaml",
         "requirements.txt",
     }
     ran = dvc(project, "repro", "validate")

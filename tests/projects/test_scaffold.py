@@ -48,6 +48,14 @@ def test_the_graph_is_the_repository_s_own_without_the_sample() -> None:
 
 
 @pytest.mark.parametrize(
+    "name", ["flows/__init__.py", "flows/pipeline.py", "flows/stage.py", "prefect.yaml", "prefect.toml"]
+)
+def test_flows_and_deployments_are_the_repository_s_own(tmp_path: Path, name: str) -> None:
+    write_project_files(tmp_path, "leaves", a_survey("classify"), LAYOUT)
+    assert (tmp_path / name).read_bytes() == (ROOT / name).read_bytes()
+
+
+@pytest.mark.parametrize(
     ("task", "experiments"), [("detect", ["fcos-lite0"]), ("classify", ["lenet", "lite0"])]
 )
 def test_recipes_are_the_repository_s_own(task: Task, experiments: list[str]) -> None:

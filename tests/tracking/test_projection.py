@@ -79,6 +79,8 @@ def test_a_live_run_and_a_rebuilt_one_hold_the_same(trained: RunRecord) -> None:
         "cnnpipe.origin",
         "cnnpipe.stop_reason",
         "cnnpipe.device",
+        "cnnpipe.precision",
+        "cnnpipe.alive_at",
         "mlflow.note.content",
     }
     assert {k: v for k, v in rebuilt.tags.items() if k not in own} == {
