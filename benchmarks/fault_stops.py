@@ -45,7 +45,7 @@ def stops(site: Site) -> list[Row]:
             look_at_code(row, flow, stop.code)
             look_for_orphans(row, place)
         if stop.state == "RUNNING":  # nobody could tell MLflow in any case
-            row.see("MLflow's run", ", ".join(statuses(place)))
+            row.see("MLflow's run at first", ", ".join(statuses(place)))
         else:
             look_at_status(row, place, "KILLED")
         state = state_of(site, run)

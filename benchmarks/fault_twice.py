@@ -2,24 +2,34 @@
 
 import shutil
 from pathlib import Path
+from typing import Final
 
 from benchmarks.fault_looks import Row, look_at_code, look_at_end, look_at_next, statuses
 from benchmarks.fault_site import CNNPIPE, DVC, HIT_AT, Place, Process, Site
+
+_EARLY: Final = 5  # epoch; to start Python takes as long as many of them
 
 
 def twice_in_a_clone(site: Site) -> list[Row]:
     """A flow trains, and in its clone a second flow, `dvc repro` and the stage itself are started."""
     place = site.place("twice-in-a-clone")
     flow = place.flow()
-    flow.until_epoch(HIT_AT)
+    flow.until_epoch(_EARLY)
+    stage, second = place.start(*CNNPIPE, "train", "lenet"), place.flow()
+    dvc = place.start(*DVC, "repro")  # all three at once: while the first trains
     rows = [
-        _second_flow(place, flow),
-        _second_stage(place),
-        _dvc_beside(place),
+        Row("two flows in one clone", f"a second python -m flows.pipeline at epoch {_EARLY} of the first"),
+        Row("the same stage taken twice", "cnnpipe train lenet while the flow trains it"),
+        Row("`dvc repro` beside a flow, in one clone", "dvc repro while the flow trains"),
     ]
-    look_at_code(rows[-1], flow, 0)
-    look_at_next(rows[-1], place.flow())
-    look_at_end(rows[-1], place)
+    look_at_code(rows[0], second, 75, says=rf"process {flow.popen.pid} \(flow\) walks its graph")
+    look_at_code(rows[1], stage, 75, says=r"process \d+ runs it now")
+    rows[2].see("dvc repro ended with", dvc.end())
+    rows[2].see("and said", _last_error(dvc) or "no error")
+    rows[2].promise(dvc.epoch == 0, "dvc repro trained beside the flow")
+    look_at_code(rows[2], flow, 0)
+    look_at_next(rows[2], place.flow())
+    look_at_end(rows[2], place)
     return rows
 
 
@@ -62,29 +72,6 @@ def two_clones(site: Site) -> list[Row]:
     return [row]
 
 
-def _second_flow(place: Place, flow: Process) -> Row:
-    row = Row("two flows in one clone", f"a second python -m flows.pipeline at epoch {HIT_AT} of the first")
-    with row.timed("until the second has left"):
-        look_at_code(row, place.flow(), 75, says=rf"process {flow.popen.pid} \(flow\) walks its graph")
-    return row
-
-
-def _second_stage(place: Place) -> Row:
-    row = Row("the same stage taken twice", "cnnpipe train lenet while the flow trains it")
-    with row.timed("until the second has left"):
-        look_at_code(row, place.start(*CNNPIPE, "train", "lenet"), 75, says=r"process \d+ runs it now")
-    return row
-
-
-def _dvc_beside(place: Place) -> Row:
-    row = Row("`dvc repro` beside a flow, in one clone", "dvc repro while the flow trains")
-    dvc = place.start(*DVC, "repro")
-    row.see("dvc repro ended with", dvc.end())
-    row.see("and said", _last_error(dvc) or "no error")
-    row.promise(dvc.epoch == 0, "dvc repro trained beside the flow")
-    return row
-
-
 def _look_at_other(row: Row, place: Place, other: Path) -> None:
     is_equal = (other / "dvc.lock").read_bytes() == place.site.reference
     row.promise(is_equal, "dvc.lock of the other clone is not that of an undisturbed run")
@@ -92,4 +79,5 @@ def _look_at_other(row: Row, place: Place, other: Path) -> None:
 
 def _last_error(process: Process) -> str:
     said = [line for line in process.said.splitlines() if line.lower().startswith("error")]
-    return " ".join(" ".join(said[-1:]).split())[:240]
+    text = " ".join(" ".join(said[-1:]).split())
+    return text.replace(str(process.log.parent.parent), "…")[:240]

@@ -105,7 +105,8 @@ def _spread(project: Path, environment: dict[str, str], workers: int) -> float:
     """Return how long the flow takes that sends both trainings to a pool of so many workers."""
     (project / "input").write_text(str(workers), encoding="utf-8")  # nothing is to be restored
     if not (project / ".dvc/config").read_text(encoding="utf-8").strip():
-        remote = [sys.executable, "-m", "dvc", "remote", "add", "--default", "store", "../remote"]
+        store = str(project.with_name("remote"))
+        remote = [sys.executable, "-m", "dvc", "remote", "add", "--default", "store", store]
         subprocess.run(remote, cwd=project, env=environment, check=True, capture_output=True)
     tiny_projects.git(project, "commit", "--quiet", "--all", "-m", "another input")
     command = [sys.executable, "-m", "cnnpipe", "worker", "--pool", "gpu", "--limit", "1"]

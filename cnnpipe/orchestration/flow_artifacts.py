@@ -37,7 +37,8 @@ def stage_lines(runs: Sequence[StageRun]) -> list[str]:
     """Return the same for a terminal, line by line."""
     width = max((len(run.stage) for run in runs), default=0)
     return [
-        f"{run.stage:{width}}  {run.outcome:9}  {run.seconds:7.1f} s  {run.note}".rstrip() for run in runs
+        f"{run.stage:{width}}  {run.outcome:9}  {run.seconds:7.1f} s  {_line(run.note)}".rstrip()
+        for run in runs
     ]
 
 
@@ -58,7 +59,11 @@ def experiment_table(root: Path) -> str:
 
 
 def _cell(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|")
+    return _line(text).replace("|", "\\|")
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _leave(key: str, markdown: str, description: str) -> None:

@@ -53,6 +53,7 @@ def run_pipeline(
         CnnpipeError: of the class of the first failure; all else has run as far as it could.
     """
     flow_log.show_expected_errors_as_text()
+    flow_log.go_on_without_a_reader()
     root = Path.cwd()
     place = paths.state_dir() / "locks" / "flow.lock"
     fix = "wait for its end, or cancel it"

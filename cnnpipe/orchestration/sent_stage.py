@@ -36,6 +36,7 @@ def run_sent_stage(stage: str, revision: str, lock: Mapping[str, Any]) -> None:
         CnnpipeError: of the class that the stage itself ended with.
     """
     flow_log.show_expected_errors_as_text()
+    flow_log.go_on_without_a_reader()
     root, log = Path.cwd(), get_run_logger()
     nodes = {node.name: node for node in read_graph(root)}
     if stage not in nodes:
@@ -43,7 +44,8 @@ def run_sent_stage(stage: str, revision: str, lock: Mapping[str, Any]) -> None:
     if remote.default_remote(root) is None:
         fix = "set one that all workers reach, and commit .dvc/config: docs/remotes.md"
         raise StorageError("the DVC remote", "none is set, so results cannot go back", fix)
-    dump_yaml(str(root / "dvc.lock"), dict(lock))
+    if lock["stages"]:
+        dump_yaml(str(root / "dvc.lock"), dict(lock))
     machine = load_section(paths.PARAMS, "train", TrainParams)
     children = Children()
     site = Site(root=root, children=children)

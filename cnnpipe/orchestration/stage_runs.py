@@ -1,6 +1,7 @@
 """One stage, run as the command a person would type, and what became of it."""
 
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -45,6 +46,8 @@ _HINTS: Final = (
     "\tdvc config",
     "Use `dvc push`",
 )
+# Of a stage whose command failed. Source: dvc 3.67, stage/exceptions.py, `StageCmdFailedError`.
+_EXITED: Final = re.compile(r"failed to run: .*, exited with (\d+)$")
 _ERRORS: Final[Mapping[int, type[CnnpipeError]]] = MappingProxyType(
     {each.exit_code: each for each in (ParamsError, DataError, ModelError, StorageError, BusyError)}
 )
@@ -124,7 +127,7 @@ def run_stage(
 
 def stage_error(stage: str, code: int, said: list[str], *, started: float) -> CnnpipeError:
     """Return why a stage failed: its own words where it left them since `started`, else DVC's."""
-    end = _own_end(stage, since=started)
+    end = _own_end(stage, since=started) or _said_end(stage, said)
     if end is None or end.exit_code == 0:
         complaints = [line for line in said if line.startswith("ERROR")] or said[-3:]
         what = " ".join(complaints) or f"dvc ended with exit code {code}"
@@ -144,6 +147,17 @@ def _own_end(stage: str, *, since: float) -> StageEnd | None:
         return None
     end = files.read_json(path, StageEnd)
     return end if end.ended_at >= since else None
+
+
+def _said_end(stage: str, said: Sequence[str]) -> StageEnd | None:
+    """Return the end that a stage told of and could not write down: the disk is full."""
+    starts = [number for number, line in enumerate(said) if line.startswith("error: ")]
+    codes = [int(found[1]) for line in said if (found := _EXITED.search(line))]
+    if not starts or not codes:
+        return None
+    words = said[starts[-1] : starts[-1] + 2]
+    error = "\n".join(words[: 1 + words[-1].startswith("  fix: ")])
+    return StageEnd(stage=stage, exit_code=codes[-1], error=error, seconds=0.0, ended_at=time.time())
 
 
 def _outcome(stage: str, said: Sequence[str]) -> Outcome:

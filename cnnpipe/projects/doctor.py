@@ -14,6 +14,7 @@ from cnnpipe.projects.checks import (
     hardware,
     locks,
     packages,
+    prefect_server,
     project_files,
     tracking_store,
 )
@@ -46,6 +47,7 @@ PROJECT: Final[Mapping[str, Check]] = MappingProxyType(
         "DVC's locks": locks.check_dvc_locks,
         "stages": locks.check_stage_locks,
         "tracking store": tracking_store.check_store,
+        "Prefect": prefect_server.check_prefect,
         "telemetry": environment.check_telemetry,
         "python on PATH": environment.check_python_on_path,
     }

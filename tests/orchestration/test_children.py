@@ -20,6 +20,18 @@ child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
 print(child.pid, flush=True)
 time.sleep(60)
 """
+# takes its time to end, and tells whether its parent is still there then
+_CLOSES = """
+import os, signal, sys, time
+parent = os.getppid()
+def close(*_):
+    time.sleep(0.5)
+    print("with its parent" if os.getppid() == parent else "alone")
+    sys.exit()
+signal.signal(signal.SIGTERM, close)
+print("open")
+time.sleep(60)
+"""
 
 
 def is_alive(pid: int) -> bool:
@@ -67,6 +79,23 @@ def test_stop_ends_a_process_and_its_own_children(
     while is_alive(int(said[0])) and time.monotonic() < deadline:
         time.sleep(0.02)
     assert not is_alive(int(said[0]))
+
+
+def test_stop_asks_what_was_started_before_the_one_that_has_started_it(tmp_path: Path) -> None:
+    children = Children()
+    code = f"import subprocess, sys; subprocess.run([sys.executable, '-uc', {_CLOSES!r}])"
+    said: list[str] = []
+
+    def run() -> None:
+        children.run([sys.executable, "-uc", code], cwd=tmp_path, environment={}, on_line=said.append)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    while not said:
+        time.sleep(0.02)
+    children.stop(grace_s=10.0)
+    thread.join(5)
+    assert said == ["open", "with its parent"]
 
 
 def test_nothing_is_started_after_stop(tmp_path: Path) -> None:

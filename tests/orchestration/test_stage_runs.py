@@ -111,3 +111,13 @@ def test_words_of_an_older_failure_are_not_taken_for_this_one_s(site: Site) -> N
     with pytest.raises(CnnpipeError) as caught:
         run_stage("fails", site, on_line=lambda _: None)
     assert "old" not in caught.value.what
+
+
+def test_a_stage_that_could_not_write_down_its_end_is_told_by_its_last_words(site: Site) -> None:
+    said = "print('error: the disk of x: No space left on device'); print('  fix: free some space')"
+    code = f"import sys; {said}; sys.exit(7)"
+    (site.root / "fails.py").write_text(code, encoding="utf-8")
+    with pytest.raises(StorageError) as caught:
+        run_stage("fails", site, on_line=lambda _: None)
+    assert caught.value.what == "the disk of x: No space left on device"
+    assert caught.value.fix == "free some space"
