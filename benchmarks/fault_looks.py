@@ -8,7 +8,8 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.fault_site import EPOCHS, GOING_ON, Place, Process, processes, until
+from benchmarks.fault_processes import Process, processes, until
+from benchmarks.fault_site import EPOCHS, GOING_ON, Place
 
 _LEFT_S = 5.0  # a stage may outlive what started it by 2 s
 _STORE_S = 30.0  # in which MLflow's server must have written what it was told

@@ -4,7 +4,8 @@ import json
 import urllib.request
 from typing import Any
 
-from benchmarks.fault_site import Site, until
+from benchmarks.fault_processes import until
+from benchmarks.fault_site import Site
 
 
 def ask(site: Site, path: str, content: object = None) -> Any:

@@ -15,7 +15,8 @@ from benchmarks.fault_looks import (
     statuses,
 )
 from benchmarks.fault_prefect import newest_flow_run, state_of
-from benchmarks.fault_site import EPOCHS, HIT_AT, PARAMS, Place, Site, until
+from benchmarks.fault_processes import processes, stopped, until
+from benchmarks.fault_site import EPOCHS, HIT_AT, PARAMS, Place, Site
 
 AWAY_S: Final = 60.0
 
@@ -61,7 +62,10 @@ def prefect_gone(site: Site) -> list[Row]:
 
 
 def mlflow_away(site: Site) -> list[Row]:
-    """MLflow's server is down at the start of a flow, for a while in its training, and at its end."""
+    """MLflow's server is down at the start of a flow, for a while in its training, and at its end.
+
+    The training is stopped while the server starts, which takes as long as many epochs.
+    """
     place = site.place("mlflow-away")
     start = Row("MLflow's server is down at the start", f"killed before the flow; started at epoch {HIT_AT}")
     middle = Row("… in the middle", f"kill -9 at epoch {2 * HIT_AT}; started again at epoch {3 * HIT_AT}")
@@ -69,14 +73,11 @@ def mlflow_away(site: Site) -> list[Row]:
     site.mlflow.kill()
     flow = place.flow()
     flow.until_epoch(HIT_AT)
-    site.mlflow.start()
-    _see_sent(start, place, HIT_AT)
+    _back(start, place, HIT_AT)
     flow.until_epoch(2 * HIT_AT)
     site.mlflow.kill()
     flow.until_epoch(3 * HIT_AT)
-    middle.see("epochs in the store while it was away", epochs_in_store(place))
-    site.mlflow.start()
-    _see_sent(middle, place, 3 * HIT_AT)
+    _back(middle, place, 3 * HIT_AT)
     flow.until_epoch(4 * HIT_AT)
     site.mlflow.kill()
     look_at_code(end, flow, 7, says="stage register: .*does not answer")
@@ -87,9 +88,13 @@ def mlflow_away(site: Site) -> list[Row]:
     return [start, middle, *_next(end, place)]
 
 
-def _see_sent(row: Row, place: Place, number: int) -> None:
-    """Promise that a server that is back gets all that was kept."""
-    row.see("until what was kept is there, s", until(lambda: epochs_in_store(place) >= number, "kept epochs"))
+def _back(row: Row, place: Place, number: int) -> None:
+    """Start MLflow's server, and promise that it gets all epochs that were kept."""
+    row.see("epochs trained without it", number - epochs_in_store(place))
+    training = [pid for pid, words in processes(place.folder, place.name) if "cnnpipe train" in words]
+    with stopped(training):
+        place.site.mlflow.start()
+    row.see("until they are there, s", until(lambda: epochs_in_store(place) >= number, "kept epochs"))
 
 
 def mlflow_needed(site: Site) -> list[Row]:

@@ -7,13 +7,13 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
+from benchmarks.fault_processes import MARK, Process, below, processes, start
 from cnnpipe import telemetry
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -22,65 +22,15 @@ sys.path.append(str(ROOT / "tests"))  # of the tests: a tiny project, a server o
 import tiny_projects  # noqa: E402
 from tracking.mlflow_servers import MlflowServer, free_port  # noqa: E402
 
-MARK: Final = "CNNPIPE_FAULT"  # names the fault in the environment of all that it starts
 EPOCHS: Final = 150  # 15 s on an idle core, a minute on a busy one
 HIT_AT: Final = 30  # epoch in which a fault comes
 PARAMS: Final[Mapping[str, Mapping[str, Any]]] = MappingProxyType({"flow": {"retry_delay_s": 5}})
-WITHIN_S: Final = 420.0  # in which anything awaited must have happened on a busy machine
 FLOW: Final = (sys.executable, "-m", "flows.pipeline")
 DVC: Final = (sys.executable, "-m", "dvc")
 CNNPIPE: Final = (sys.executable, "-m", "cnnpipe")
-EPOCH: Final = re.compile(rf"epoch (\d+)/{EPOCHS}  loss")
 GOING_ON: Final = re.compile(rf"going on after epoch (\d+) of {EPOCHS}")
 # of the caller, which must decide nothing here
 _FOREIGN: Final = ("PREFECT_", "MLFLOW_", "CNNPIPE_", "DVC_", "GIT_")
-
-
-class Process:
-    """A command that was started, with all it says in a file.
-
-    Args:
-        popen: the process, first of a group of its own.
-        log: the file.
-    """
-
-    def __init__(self, popen: "subprocess.Popen[bytes]", log: Path) -> None:
-        self.popen = popen
-        self.log = log
-        self.began = time.monotonic()
-
-    @property
-    def said(self) -> str:
-        """What it said so far."""
-        return self.log.read_text(encoding="utf-8", errors="replace")
-
-    @property
-    def epoch(self) -> int:
-        """The last epoch that it told of; 0: none."""
-        return max((int(number) for number in EPOCH.findall(self.said)), default=0)
-
-    def until_epoch(self, number: int) -> None:
-        """Wait until a training has come so far."""
-        self.until(lambda: self.epoch >= number, f"epoch {number}")
-
-    def until_said(self, pattern: str) -> None:
-        """Wait until it has said something."""
-        self.until(lambda: re.search(pattern, self.said) is not None, repr(pattern))
-
-    def until(self, is_so: Callable[[], bool], what: str) -> None:
-        """Wait for something that needs this process."""
-        until(lambda: is_so() or self.popen.poll() is not None, what)
-        if not is_so():
-            raise RuntimeError(f"ended with {self.popen.returncode} before {what}: {self.said[-3000:]}")
-
-    def end(self, within_s: float = WITHIN_S) -> int:
-        """Wait for its end and return its exit code; a shell would say 128 + n for signal n."""
-        code = self.popen.wait(within_s)
-        return code if code >= 0 else 128 - code
-
-    def signal(self, number: signal.Signals) -> None:
-        """Send a signal to the process alone."""
-        self.popen.send_signal(number)
 
 
 class Place:
@@ -261,21 +211,6 @@ def a_site(folder: Path) -> Iterator[Site]:
         site.stop()
 
 
-def start(command: Sequence[str], *, cwd: Path, environment: dict[str, str], log: Path) -> Process:
-    """Start a command, first of a session of its own, as a terminal does."""
-    with log.open("ab") as file:
-        popen = subprocess.Popen(
-            command,
-            cwd=cwd,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    return Process(popen, log)
-
-
 def set_remote(project: Path, remote: Path) -> None:
     """Let the project's DVC remote be a folder, and commit that."""
     path = project / ".dvc" / "config"
@@ -283,67 +218,3 @@ def set_remote(project: Path, remote: Path) -> None:
     text = f"{text}    remote = folder\n['remote \"folder\"']\n    url = {remote}\n"
     path.write_text(text, encoding="utf-8")
     tiny_projects.git(project, "commit", "--quiet", "--all", "-m", "remote")
-
-
-def until(is_so: Callable[[], bool], what: str, within_s: float = WITHIN_S) -> float:
-    """Wait until something is so; return the seconds it took."""
-    began = time.monotonic()
-    while not is_so():
-        if time.monotonic() - began > within_s:
-            raise TimeoutError(f"no {what} within {within_s:.0f} s")
-        time.sleep(0.1)
-    return time.monotonic() - began
-
-
-def processes(folder: Path, mark: str | None = None) -> list[tuple[int, str]]:
-    """Return id and words of every process whose working folder is below `folder`, or that has the mark."""
-    found = ((pid, _words(pid)) for pid in _pids() if _is_below(pid, folder) or _has_mark(pid, mark))
-    return [(pid, words) for pid, words in found if words and pid != os.getpid()]
-
-
-def _pids() -> list[int]:
-    return [int(each.name) for each in Path("/proc").iterdir() if each.name.isdigit()]
-
-
-def _is_below(pid: int, folder: Path) -> bool:
-    try:
-        return Path(f"/proc/{pid}/cwd").readlink().is_relative_to(folder.resolve())
-    except OSError:
-        return False
-
-
-def _has_mark(pid: int, mark: str | None) -> bool:
-    try:
-        return mark is not None and f"{MARK}={mark}".encode() in Path(
-            f"/proc/{pid}/environ"
-        ).read_bytes().split(b"\0")
-    except OSError:
-        return False
-
-
-def _words(pid: int) -> str:
-    """Return what a process was started with; nothing of one that has ended."""
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
-    except OSError:
-        return ""
-
-
-def below(pid: int) -> list[int]:
-    """Return all processes that a process has started, and they in turn."""
-    parents = {child: _parent(child) for child in _pids()}
-    found, waiting = list[int](), [pid]
-    while waiting:
-        above = waiting.pop()
-        children = [child for child, parent in parents.items() if parent == above]
-        found += children
-        waiting += children
-    return found
-
-
-def _parent(pid: int) -> int:
-    try:
-        status = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-        return int(status.rpartition(")")[2].split()[1])
-    except OSError:
-        return 0

@@ -16,7 +16,8 @@ from benchmarks.fault_looks import (
     statuses,
 )
 from benchmarks.fault_prefect import cancel, newest_flow_run, state_of
-from benchmarks.fault_site import HIT_AT, Process, Site
+from benchmarks.fault_processes import Process
+from benchmarks.fault_site import HIT_AT, Site
 
 ENDS_WITHIN_S: Final = 15.0
 

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.fault_looks import Row, look_at_code, look_at_end, look_at_next, statuses
-from benchmarks.fault_site import CNNPIPE, DVC, HIT_AT, Place, Process, Site
+from benchmarks.fault_processes import Process
+from benchmarks.fault_site import CNNPIPE, DVC, HIT_AT, Place, Site
 
 _EARLY: Final = 5  # epoch; to start Python takes as long as many of them
 

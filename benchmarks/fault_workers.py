@@ -15,7 +15,8 @@ from benchmarks.fault_looks import (
     statuses,
 )
 from benchmarks.fault_prefect import cancel, run_deployment, state_of, until_state
-from benchmarks.fault_site import CNNPIPE, HIT_AT, Place, Process, Site, below, processes, until
+from benchmarks.fault_processes import Process, below, processes, until
+from benchmarks.fault_site import CNNPIPE, HIT_AT, Place, Site
 from benchmarks.fault_stops import ENDS_WITHIN_S
 
 _DEPLOYMENT: Final = "pipeline/cpu"
@@ -67,7 +68,9 @@ def _worker_dies(place: Place, former: Row) -> Row:
     worker.end()
     with row.timed("until the run's last process has ended"):
         _until_alone(place)
-    row.see("Prefect's flow run", state_of(place.site, run))
+    state = state_of(place.site, run)
+    row.see("Prefect's flow run", state)
+    row.promise(state == "COMPLETED", f"the run did not go on without its worker: {state}")
     row.see("MLflow's run at first", ", ".join(statuses(place)))
     return _to_the_end(row, place)
 

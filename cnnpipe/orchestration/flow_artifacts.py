@@ -8,6 +8,7 @@ from typing import Final
 from prefect.artifacts import create_markdown_artifact
 
 from cnnpipe import files, paths
+from cnnpipe.evaluation.promotion import Decision, said_of
 from cnnpipe.orchestration.stage_runs import StageRun
 from cnnpipe.tracking.pages import run_pages
 from cnnpipe.training.records import RUN_FILE, RunRecord
@@ -24,7 +25,8 @@ def show_plan(markdown: str) -> None:
 
 def show_end(runs: Sequence[StageRun], root: Path) -> None:
     """Leave the table of stages, and the way to the results of each experiment."""
-    _leave("stages", f"{stage_table(runs)}\n\n{experiment_table(root)}", "What became of each stage")
+    parts = [stage_table(runs), experiment_table(root), *champions(root)]
+    _leave("stages", "\n\n".join(parts), "What became of each stage")
 
 
 def stage_table(runs: Sequence[StageRun]) -> str:
@@ -56,6 +58,14 @@ def experiment_table(root: Path) -> str:
     if not rows:
         return "No experiment is trained yet."
     return "\n".join(["| experiment | MLflow | report |", "|---|---|---|", *rows])
+
+
+def champions(root: Path) -> list[str]:
+    """Return what was decided last of each task, in words."""
+    path = root / paths.DECISION
+    if not path.exists():
+        return []
+    return [said_of(task) for task in files.read_json(path, Decision).tasks.values()]
 
 
 def _cell(text: str) -> str:

@@ -48,6 +48,8 @@ _HINTS: Final = (
 )
 # Of a stage whose command failed. Source: dvc 3.67, stage/exceptions.py, `StageCmdFailedError`.
 _EXITED: Final = re.compile(r"failed to run: .*, exited with (\d+)$")
+# Of a file that another dvc reads or writes: it does not wait for that. Source: dvc 3.67, rwlock.py.
+_BLOCKED: Final = "is busy, it is being blocked by"
 _ERRORS: Final[Mapping[int, type[CnnpipeError]]] = MappingProxyType(
     {each.exit_code: each for each in (ParamsError, DataError, ModelError, StorageError, BusyError)}
 )
@@ -128,6 +130,9 @@ def run_stage(
 def stage_error(stage: str, code: int, said: list[str], *, started: float) -> CnnpipeError:
     """Return why a stage failed: its own words where it left them since `started`, else DVC's."""
     end = _own_end(stage, since=started) or _said_end(stage, said)
+    if any(_BLOCKED in line for line in said):
+        holders = ", ".join(line.strip() for line in said if line.strip().startswith("(PID "))
+        return BusyError(f"stage {stage}", f"another dvc has its files: {holders}", "wait for its end")
     if end is None or end.exit_code == 0:
         complaints = [line for line in said if line.startswith("ERROR")] or said[-3:]
         what = " ".join(complaints) or f"dvc ended with exit code {code}"

@@ -1,5 +1,7 @@
 """One stage through a real dvc: what became of it, and its own words where it failed."""
 
+import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -121,3 +123,12 @@ def test_a_stage_that_could_not_write_down_its_end_is_told_by_its_last_words(sit
         run_stage("fails", site, on_line=lambda _: None)
     assert caught.value.what == "the disk of x: No space left on device"
     assert caught.value.fix == "free some space"
+
+
+def test_files_that_another_dvc_has_are_busy(site: Site) -> None:
+    holder = {"pid": os.getpid(), "cmd": "dvc repro"}
+    rwlock = {"write": {str(site.root / "b"): holder}, "read": {}}
+    (site.root / ".dvc/tmp").mkdir(exist_ok=True)
+    (site.root / ".dvc/tmp/rwlock").write_text(json.dumps(rwlock), encoding="utf-8")
+    with pytest.raises(BusyError, match=rf"another dvc has its files: \(PID {os.getpid()}\): dvc repro"):
+        run_stage("first", site, on_line=lambda _: None)
