@@ -36,7 +36,8 @@ plan.add_to(app)
 def run(arguments: Sequence[str]) -> int:
     """Run one command and return its exit code.
 
-    0 ok, 1 runtime, 2 usage, 3 data refused or missing, 4 model or checkpoint, 7 storage unreachable or full,
+    0 ok, 1 runtime, 2 usage, 3 data refused or missing, 4 model or checkpoint, 6 gate refused, 7 storage
+    unreachable or full,
     75 busy (try again), 130 and 143 signals.
     """
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)

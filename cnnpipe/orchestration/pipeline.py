@@ -152,7 +152,7 @@ class _Tasks:
         self._cancelled = cancelled
         self._nodes = {node.name: node for node in around.nodes}
         self._stages: dict[str, PrefectFuture[Any]] = {}
-        self._pushes: dict[str, PrefectFuture[Any]] = {}
+        self._pushes: dict[str, Event] = {}  # set when the push has ended
         self.faults: list[CnnpipeError] = []
 
     def start(self, node: Node, done: Callable[[StageRun], None]) -> None:
@@ -185,9 +185,8 @@ class _Tasks:
                 and f"push {run.stage}" not in self._pushes
             ]
             self._push("push what is not there yet", rest)
-        for name, push in self._pushes.items():
-            while not push.state.is_final():
-                push.wait(timeout=1.0)
+        for name, ended in self._pushes.items():
+            while not ended.wait(timeout=1.0):  # a future would ask Prefect's server, which may be away
                 self.on_tick()
             if name not in self._around.results:
                 self.faults.append(fault_of(self._around, name))
@@ -196,7 +195,8 @@ class _Tasks:
         if stages:
             above = [self._stages[stage] for stage in stages]
             task = push_task(self._around, name, stages)
-            self._pushes[name] = task.submit(return_state=False, wait_for=above)
+            ended = self._pushes[name] = Event()
+            task.submit(return_state=False, wait_for=above).add_done_callback(lambda _: ended.set())
 
 
 def _walk(around: Round) -> tuple[list[StageRun], list[CnnpipeError]]:
