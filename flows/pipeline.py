@@ -9,8 +9,8 @@ telemetry.turn_off()  # before Prefect reads its settings
 
 from prefect import State, flow  # noqa: E402
 
-from cnnpipe.orchestration.door import main  # noqa: E402
-from cnnpipe.orchestration.pipeline import run_pipeline  # noqa: E402
+from cnnpipe.orchestration.flow.door import main  # noqa: E402
+from cnnpipe.orchestration.flow.pipeline import run_pipeline  # noqa: E402
 
 
 @flow(name="pipeline", persist_result=False)

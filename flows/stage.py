@@ -8,7 +8,7 @@ telemetry.turn_off()  # before Prefect reads its settings
 
 from prefect import flow  # noqa: E402
 
-from cnnpipe.orchestration.sent_stage import run_sent_stage  # noqa: E402
+from cnnpipe.orchestration.flow.sent_stage import run_sent_stage  # noqa: E402
 
 
 @flow(name="stage", persist_result=False)

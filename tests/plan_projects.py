@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from dvc.repo import Repo
 
-from cnnpipe.orchestration.plan_records import PlannedStage
+from cnnpipe.orchestration.planning.records import PlannedStage
 
 PARAMS = "prepare: 1\nexperiments:\n  p: {n: 1, deep: {rate: 0.5}}\n  q: {n: 2}\n"
 GRAPH = """

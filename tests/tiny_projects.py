@@ -12,7 +12,10 @@ from typing import Any
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).resolve().parents[1]
-_COPIED = ("dvc.yaml", ".gitignore", ".dvcignore", ".dvc/config", ".dvc/.gitignore", "flows", "prefect.yaml", "prefect.toml")
+_COPIED = (
+    *("dvc.yaml", ".dvc/config", ".dvc/.gitignore", ".gitignore", ".dvcignore"),
+    *("flows", "prefect.yaml", "prefect.toml"),
+)
 
 
 def make_tiny_project(

@@ -27,8 +27,8 @@ def plan(
     Unchanged, restorable (from DVC's cache, without computing) or to run. It starts and changes nothing.
     """
     from cnnpipe.cli.plan_table import print_plan
-    from cnnpipe.orchestration.plan import plan as make_plan
-    from cnnpipe.orchestration.plan_text import counts
+    from cnnpipe.orchestration.planning.plan import plan as make_plan
+    from cnnpipe.orchestration.planning.text import counts
 
     gc.disable()  # a short process: a fifth of its time went into collecting what DVC makes of YAML
     planned = make_plan(Path(), targets=stages or (), remote=remote)

@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from cnnpipe.orchestration.plan_records import PlannedStage, Verdict
-from cnnpipe.orchestration.plan_text import summary, why
+from cnnpipe.orchestration.planning.records import PlannedStage, Verdict
+from cnnpipe.orchestration.planning.text import summary, why
 
 _STYLES: Final[Mapping[Verdict, str]] = MappingProxyType(
     {"unchanged": "green", "restorable": "cyan", "to run": "yellow"}

@@ -9,7 +9,7 @@ from dvc.utils.serialize import dump_yaml, load_yaml
 
 from cnnpipe.errors import CnnpipeError, DataError
 from cnnpipe.orchestration.graph import stages_in_order
-from cnnpipe.orchestration.plan_listings import keep_listings
+from cnnpipe.orchestration.planning.listings import keep_listings
 
 _LOCK: Final = "dvc.lock"
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.plan import make_project
-from cnnpipe.orchestration.plan import plan
+from cnnpipe.orchestration.planning.plan import plan
 
 pytestmark = pytest.mark.slow
 

@@ -10,7 +10,7 @@ from tiny_projects import git
 
 from cnnpipe import locks
 from cnnpipe.errors import CnnpipeError, ParamsError
-from cnnpipe.orchestration.clones import (
+from cnnpipe.orchestration.flow.clones import (
     changed_files,
     commit_of,
     make_clone,

@@ -4,7 +4,7 @@ import httpx
 import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
-from cnnpipe.orchestration.door import main
+from cnnpipe.orchestration.flow.door import main
 
 
 def test_a_server_that_is_away_for_minutes_is_told_in_words(capsys: pytest.CaptureFixture[str]) -> None:

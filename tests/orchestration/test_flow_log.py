@@ -11,7 +11,7 @@ import logging, os, sys
 from cnnpipe import telemetry
 telemetry.turn_off()
 from prefect.logging.configuration import setup_logging
-from cnnpipe.orchestration.flow_log import go_on_without_a_reader
+from cnnpipe.orchestration.flow.log import go_on_without_a_reader
 setup_logging()
 if "mended" in sys.argv:
     go_on_without_a_reader()

@@ -11,7 +11,7 @@ from dvc.repo import Repo
 from plan_projects import faults_of, make_plan_project, replace_in, reproduced, verdicts
 
 from cnnpipe.errors import CnnpipeError, ParamsError
-from cnnpipe.orchestration.plan import plan
+from cnnpipe.orchestration.planning.plan import plan
 
 ROOT = Path(__file__).resolve().parents[2]
 

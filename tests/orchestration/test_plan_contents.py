@@ -7,7 +7,7 @@ from dvc.repo import Repo
 from dvc.stage.cache import _get_stage_hash
 from plan_projects import make_plan_project
 
-from cnnpipe.orchestration.plan_contents import (
+from cnnpipe.orchestration.planning.contents import (
     Content,
     Later,
     Unknown,
@@ -15,7 +15,7 @@ from cnnpipe.orchestration.plan_contents import (
     contents_now,
     folder_of,
 )
-from cnnpipe.orchestration.plan_stores import run_key
+from cnnpipe.orchestration.planning.stores import run_key
 
 
 def test_key_of_a_run_is_that_of_dvc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

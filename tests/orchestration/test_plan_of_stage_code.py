@@ -11,7 +11,7 @@ from tiny_projects import ROOT
 
 from cnnpipe import files
 from cnnpipe.evaluation.promotion import Registered
-from cnnpipe.orchestration.plan import plan
+from cnnpipe.orchestration.planning.plan import plan
 
 _GRAPH = f"""
 stages:

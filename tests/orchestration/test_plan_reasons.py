@@ -7,11 +7,11 @@ import pytest
 from dvc.repo import Repo
 from plan_projects import make_plan_project, replace_in
 
-from cnnpipe.orchestration.plan import plan
-from cnnpipe.orchestration.plan_listings import keep_listings
-from cnnpipe.orchestration.plan_reasons import code_reasons, file_changes
-from cnnpipe.orchestration.plan_records import FileChanges, PlannedStage, Reason
-from cnnpipe.orchestration.plan_text import plan_markdown, summary, why
+from cnnpipe.orchestration.planning.listings import keep_listings
+from cnnpipe.orchestration.planning.plan import plan
+from cnnpipe.orchestration.planning.reasons import code_reasons, file_changes
+from cnnpipe.orchestration.planning.records import FileChanges, PlannedStage, Reason
+from cnnpipe.orchestration.planning.text import plan_markdown, summary, why
 
 
 @pytest.fixture(scope="module")

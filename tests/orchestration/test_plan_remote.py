@@ -8,7 +8,7 @@ from dvc.repo import Repo
 from plan_projects import faults_of, make_plan_project, replace_in, reproduced, verdicts
 
 from cnnpipe.errors import ParamsError, StorageError
-from cnnpipe.orchestration.plan import plan
+from cnnpipe.orchestration.planning.plan import plan
 
 
 @pytest.fixture(scope="module")

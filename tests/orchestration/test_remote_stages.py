@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from cnnpipe.errors import BusyError, CnnpipeError, StorageError
-from cnnpipe.orchestration.remote_stages import _error, lock_of
+from cnnpipe.orchestration.flow.sending import _error, lock_of
 
 
 @pytest.mark.parametrize(

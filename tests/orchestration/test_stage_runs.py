@@ -11,7 +11,7 @@ from dvc.repo import Repo
 
 from cnnpipe.errors import BusyError, CnnpipeError, DataError, StorageError
 from cnnpipe.orchestration.children import Children
-from cnnpipe.orchestration.stage_runs import Site, push, run_stage
+from cnnpipe.orchestration.flow.stage_runs import Site, push, run_stage
 
 # a stage that leaves its end as those of cnnpipe do
 _FAILS = """

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cnnpipe.orchestration.flow.stage_runs import Outcome, StageRun
+from cnnpipe.orchestration.flow.walk import selected, walk
 from cnnpipe.orchestration.graph import Node
-from cnnpipe.orchestration.stage_runs import StageRun
-from cnnpipe.orchestration.walk import selected, walk
 
 
 def node(name: str, *needs: str) -> Node:
@@ -40,7 +40,7 @@ class Stages:
         assert set(node.needs) <= set(self.ended) - self.failing
         self.started.append(node.name)
         self.most = max(self.most, len(self.started) - len(self.ended))
-        outcome = "failed" if node.name in self.failing else "ran"
+        outcome: Outcome = "failed" if node.name in self.failing else "ran"
         done(StageRun(stage=node.name, outcome=outcome, seconds=0.0))
 
     def on_end(self, run: StageRun) -> None:

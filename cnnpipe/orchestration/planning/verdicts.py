@@ -18,10 +18,12 @@ from dvc.utils.serialize import load_yaml
 
 from cnnpipe import files, paths
 from cnnpipe.errors import DataError
-from cnnpipe.orchestration import plan_listings, plan_reasons, plan_stores
-from cnnpipe.orchestration.plan_contents import Content, Later, Unknown, content_later
-from cnnpipe.orchestration.plan_records import PlannedStage, Reason
-from cnnpipe.orchestration.plan_stores import Stores
+from cnnpipe.orchestration.planning import listings as plan_listings
+from cnnpipe.orchestration.planning import reasons as plan_reasons
+from cnnpipe.orchestration.planning import stores as plan_stores
+from cnnpipe.orchestration.planning.contents import Content, Later, Unknown, content_later
+from cnnpipe.orchestration.planning.records import PlannedStage, Reason
+from cnnpipe.orchestration.planning.stores import Stores
 from cnnpipe.stages import code
 
 _LOCK: Final = "dvc.lock"

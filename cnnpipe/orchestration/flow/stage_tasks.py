@@ -12,13 +12,13 @@ from prefect.tasks import Task
 
 from cnnpipe.errors import BusyError, CnnpipeError, StorageError
 from cnnpipe.orchestration import remote
+from cnnpipe.orchestration.flow.sending import lock_of, run_elsewhere
+from cnnpipe.orchestration.flow.stage_runs import Site, StageRun, push, run_stage
+from cnnpipe.orchestration.flow.walk import selected
 from cnnpipe.orchestration.graph import Node
 from cnnpipe.orchestration.leases import Lease, devices, leased
-from cnnpipe.orchestration.plan import plan
-from cnnpipe.orchestration.plan_records import PlannedStage, Verdict
-from cnnpipe.orchestration.remote_stages import lock_of, run_elsewhere
-from cnnpipe.orchestration.stage_runs import Site, StageRun, push, run_stage
-from cnnpipe.orchestration.walk import selected
+from cnnpipe.orchestration.planning.plan import plan
+from cnnpipe.orchestration.planning.records import PlannedStage, Verdict
 from cnnpipe.params.document import Document
 
 

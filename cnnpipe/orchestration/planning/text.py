@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
-from cnnpipe.orchestration.plan_records import VERDICTS, PlannedStage, Verdict
+from cnnpipe.orchestration.planning.records import VERDICTS, PlannedStage, Verdict
 
 _NUM_REASONS: Final = 4  # told of one stage
 

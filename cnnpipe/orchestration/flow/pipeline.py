@@ -19,17 +19,26 @@ from prefect.states import Cancelled
 
 from cnnpipe import locks, paths
 from cnnpipe.errors import CnnpipeError, DataError, ParamsError
-from cnnpipe.orchestration import flow_artifacts, flow_log, remote
-from cnnpipe.orchestration.cancelling import watched
+from cnnpipe.orchestration import remote
 from cnnpipe.orchestration.children import Children
-from cnnpipe.orchestration.clones import changed_files, commit_of
-from cnnpipe.orchestration.dvc_locks import forget_dead_holders
+from cnnpipe.orchestration.flow import artifacts as flow_artifacts
+from cnnpipe.orchestration.flow import log as flow_log
+from cnnpipe.orchestration.flow.cancelling import watched
+from cnnpipe.orchestration.flow.clones import changed_files, commit_of
+from cnnpipe.orchestration.flow.dvc_locks import forget_dead_holders
+from cnnpipe.orchestration.flow.stage_runs import DVC, Site, StageRun, dvc_environment
+from cnnpipe.orchestration.flow.stage_tasks import (
+    Round,
+    ending,
+    fault_of,
+    plan_with_remote,
+    push_task,
+    stage_task,
+)
+from cnnpipe.orchestration.flow.walk import selected, walk
 from cnnpipe.orchestration.graph import Node, missing_data, read_graph
 from cnnpipe.orchestration.lock import lock
-from cnnpipe.orchestration.plan_text import plan_markdown
-from cnnpipe.orchestration.stage_runs import DVC, Site, StageRun, dvc_environment
-from cnnpipe.orchestration.stage_tasks import Round, ending, fault_of, plan_with_remote, push_task, stage_task
-from cnnpipe.orchestration.walk import selected, walk
+from cnnpipe.orchestration.planning.text import plan_markdown
 from cnnpipe.params.document import Document
 from cnnpipe.params.load import check, did_you_mean, read_yaml
 

@@ -9,11 +9,12 @@ from prefect import get_run_logger
 
 from cnnpipe import paths
 from cnnpipe.errors import ParamsError, StorageError
-from cnnpipe.orchestration import flow_log, remote
+from cnnpipe.orchestration import remote
 from cnnpipe.orchestration.children import Children
+from cnnpipe.orchestration.flow import log as flow_log
+from cnnpipe.orchestration.flow.stage_runs import Site, push, run_stage
 from cnnpipe.orchestration.graph import read_graph
 from cnnpipe.orchestration.leases import devices, leased
-from cnnpipe.orchestration.stage_runs import Site, push, run_stage
 from cnnpipe.params.experiment import TrainParams
 from cnnpipe.params.load import did_you_mean, load_section
 

@@ -15,7 +15,7 @@ from dvc_data.hashfile.tree import Tree
 from dvc_objects.errors import ObjectFormatError
 
 from cnnpipe.errors import ParamsError, StorageError
-from cnnpipe.orchestration.plan_contents import Content
+from cnnpipe.orchestration.planning.contents import Content
 
 _NOT_IN_KEY: Final = ("size", "nfiles")  # as DVC: they say nothing that the hash does not
 

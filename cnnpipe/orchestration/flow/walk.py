@@ -4,8 +4,8 @@ import queue
 from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Final
 
+from cnnpipe.orchestration.flow.stage_runs import StageRun
 from cnnpipe.orchestration.graph import Node
-from cnnpipe.orchestration.stage_runs import StageRun
 
 _TICK_S: Final = 1.0
 _BAD: Final = frozenset({"failed", "not run"})

@@ -9,7 +9,7 @@ from dvc.repo import Repo
 from cnnpipe import files, paths
 from cnnpipe.errors import DataError
 from cnnpipe.orchestration.graph import stages_in_order
-from cnnpipe.orchestration.plan_contents import Content, contents_now
+from cnnpipe.orchestration.planning.contents import Content, contents_now
 
 _NUM_LISTINGS: Final = 8
 

@@ -9,7 +9,7 @@ from prefect.artifacts import create_markdown_artifact
 
 from cnnpipe import files, paths
 from cnnpipe.evaluation.promotion import Decision, said_of
-from cnnpipe.orchestration.stage_runs import StageRun
+from cnnpipe.orchestration.flow.stage_runs import StageRun
 from cnnpipe.tracking.pages import run_pages
 from cnnpipe.training.records import RUN_FILE, RunRecord
 

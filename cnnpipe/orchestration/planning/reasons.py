@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from cnnpipe.orchestration.plan_contents import Content
-from cnnpipe.orchestration.plan_records import FileChanges, Reason
+from cnnpipe.orchestration.planning.contents import Content
+from cnnpipe.orchestration.planning.records import FileChanges, Reason
 
 _NUM_TOLD: Final = 3  # names in a text
 _NUM_NAMED: Final = 20  # names in a record

@@ -19,12 +19,13 @@ from dvc.utils.serialize import load_path
 
 from cnnpipe import paths
 from cnnpipe.errors import CnnpipeError, DataError, ParamsError
-from cnnpipe.orchestration import plan_listings, plan_stores
 from cnnpipe.orchestration.graph import stages_in_order
-from cnnpipe.orchestration.plan_contents import Content, contents_now
-from cnnpipe.orchestration.plan_records import PlannedStage
-from cnnpipe.orchestration.plan_stores import Stores
-from cnnpipe.orchestration.plan_verdicts import Now, judge_all
+from cnnpipe.orchestration.planning import listings as plan_listings
+from cnnpipe.orchestration.planning import stores as plan_stores
+from cnnpipe.orchestration.planning.contents import Content, contents_now
+from cnnpipe.orchestration.planning.records import PlannedStage
+from cnnpipe.orchestration.planning.stores import Stores
+from cnnpipe.orchestration.planning.verdicts import Now, judge_all
 from cnnpipe.params.document import Document
 from cnnpipe.params.load import check, did_you_mean, read_yaml
 from cnnpipe.stages import code

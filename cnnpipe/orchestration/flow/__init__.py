@@ -1,0 +1,1 @@
+"""The graph under Prefect: stages as tasks, here and on workers."""
