@@ -126,12 +126,6 @@ def f():
     assert [ast.unparse(node) for node in late_imports(ast.parse(source))] == ["import c", "from d import e"]
 
 
-def test_prefect_lives_in_orchestration() -> None:
-    # the other libraries' homes are contracts of import-linter, which refuses one that nobody imports yet
-    users = {p for p in MODULES if "prefect" in imported_libraries(ast.parse(p.read_text(encoding="utf-8")))}
-    assert {path.parent.name for path in users} <= {"orchestration"}
-
-
 @pytest.mark.parametrize("module", LIGHT_MODULES)
 def test_what_runs_before_training_loads_no_heavy_library(module: str) -> None:
     assert loaded_by(f"import {module}") == set()

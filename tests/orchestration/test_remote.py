@@ -244,18 +244,25 @@ def test_a_server_that_is_gone_is_told_within_seconds_and_the_next_push_complete
         assert len(anew.objects()) == len(before) + 3
 
 
+# the program with less patience, or its tests would take minutes
+IMPATIENT = (
+    sys.executable,
+    "-c",
+    "import sys; from cnnpipe.orchestration import remote_transfer as program;"
+    "program._ANSWER_S, program._WATCH_S = 3.0, 2.0; sys.exit(program.main(sys.argv[1:]))",
+)
+
+
 @pytest.mark.slow
 def test_a_server_that_says_nothing_is_given_up(project: Path, server: Server) -> None:
     store = s3_store(server, "silent")
     store.set_on(project)
     os.kill(server.process.pid, signal.SIGSTOP)  # it still accepts connections
     try:
-        began = time.monotonic()
-        with pytest.raises(StorageError, match="no answer within 20 s"):
-            store.push(project, "ingest")
-        assert time.monotonic() - began < 30
+        pushed = run(project, *IMPATIENT, "push", "ingest", **store.variables)
     finally:
         os.kill(server.process.pid, signal.SIGCONT)
+    assert "no answer within 3 s" in str(remote.push_fault(pushed.returncode, pushed.stdout))
     store.push(project, "ingest")
 
 
@@ -265,7 +272,7 @@ def test_a_server_that_falls_silent_in_the_middle_is_given_up(project: Path, ser
     store = s3_store(server, "middle")
     store.set_on(project)
     with subprocess.Popen(
-        remote.push_command("big"),
+        [*IMPATIENT, "push", "big"],
         cwd=project,
         env=environment(**store.variables),
         stdout=subprocess.PIPE,
@@ -471,14 +478,14 @@ def test_a_real_project_is_restored_from_a_real_server(server: Server, tmp_path:
     project = make_tiny_project(tmp_path / "project")
     store = s3_store(server, "tiny")
     store.set_on(project)
-    made = store.repro(project, "train@lenet")
+    made = store.repro(project, "split")
     assert made.returncode == 0, made.stderr
     ran = stages_that_ran(made.stdout)
-    assert ran == ["code", "sample", "ingest", "validate", "split", "augment@classify", "train@lenet"]
+    assert ran == ["code", "sample", "ingest", "validate", "split"]
     pushed = run(project, *remote.push_command(*ran), **store.variables)
     assert pushed.returncode == 0, pushed.stdout
     clone = fresh_clone(project, tmp_path / "clone", store)
-    restored = store.repro(clone, "--pull", "train@lenet")  # no lock was committed: from the run cache
+    restored = store.repro(clone, "--pull", "split")  # no lock was committed: from the run cache
     assert restored.returncode == 0, restored.stderr
     assert stages_that_ran(restored.stdout) == ["code"]
     assert (clone / "dvc.lock").read_bytes() == (project / "dvc.lock").read_bytes()
