@@ -1,6 +1,7 @@
 """Which GPUs a flow may use, from CUDA_VISIBLE_DEVICES and a stand-in for nvidia-smi."""
 
 import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -34,7 +35,9 @@ def smi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def says(smi: Path, answer: str, *, code: int = 0, seconds: float = 0.0) -> None:
     """Write a program that answers so; sys.executable, for the path has no shell's programs."""
     program = f"import sys, time\ntime.sleep({seconds})\nsys.stdout.write({answer!r})\nsys.exit({code})\n"
-    smi.write_text(f"#!{sys.executable}\n{program}", encoding="utf-8")
+    smi.with_suffix(".py").write_text(program, encoding="utf-8")
+    call = shlex.join([sys.executable, str(smi.with_suffix(".py"))])
+    smi.write_text(f"#!/bin/sh\nexec {call}\n", encoding="utf-8")  # the folder of Python may have a blank
     smi.chmod(0o755)
 
 

@@ -1,5 +1,6 @@
 """What stage `code` will do is part of the plan: its digests, and what it removes."""
 
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -13,9 +14,10 @@ from cnnpipe import files
 from cnnpipe.evaluation.promotion import Registered
 from cnnpipe.orchestration.planning.plan import plan
 
+_PYTHON = shlex.quote(sys.executable)  # its folder may have a blank
 _GRAPH = f"""
 stages:
-  code: {{cmd: {sys.executable} -m cnnpipe code, always_changed: true, outs: [code.json: {{cache: false}}]}}
+  code: {{cmd: exec {_PYTHON} -m cnnpipe code, always_changed: true, outs: [code.json: {{cache: false}}]}}
   compare:
     cmd: mkdir comparison && ls models > comparison/all
     deps: [models]
