@@ -1,6 +1,7 @@
 """What a flow's tasks do: run a stage here, send it to a worker, push what it made."""
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -146,7 +147,7 @@ def _run(around: Round, node: Node, verdict: Verdict, lease: Lease | None = None
 
 def _send(around: Round, node: Node, pool: str) -> StageRun:
     """Have a worker run it, then fetch what it made. What it needs is pushed before."""
-    log = get_run_logger()
+    log, began = get_run_logger(), time.perf_counter()
     above = selected(around.nodes, [node.name])
     there = lock_of(around.site.root, [each.name for each in above if each.has_cached_outputs])
     _push(around, remote.push_command(*(name for name in there["stages"] if name != node.name)))
@@ -159,7 +160,10 @@ def _send(around: Round, node: Node, pool: str) -> StageRun:
     )
     run = _run(around, node, "restorable")
     return StageRun(
-        stage=run.stage, outcome=run.outcome, seconds=run.seconds, note=f"by flow run {name} in pool {pool}"
+        stage=run.stage,
+        outcome=run.outcome,
+        seconds=time.perf_counter() - began,
+        note=f"by flow run {name} in pool {pool}",
     )
 
 
