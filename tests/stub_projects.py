@@ -18,6 +18,12 @@ stages:
   end: {cmd: cat one.out two.out > z, deps: [one.out, two.out], outs: [z]}
 """
 
+# what a shell starts in the background ignores SIGINT, and all that it starts does
+_WITH_CTRL_C = (
+    "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL);"
+    "os.execv(sys.executable, [sys.executable, '-m', 'flows.pipeline', *sys.argv[1:]])"
+)
+
 
 def make_stub_project(
     folder: Path, graph: str = GRAPH, changes: Mapping[str, Mapping[str, object]] | None = None
@@ -51,7 +57,7 @@ class Flow:
     def start(self, *arguments: str) -> "subprocess.Popen[str]":
         """Start it."""
         return subprocess.Popen(
-            [sys.executable, "-m", "flows.pipeline", *arguments],
+            [sys.executable, "-c", _WITH_CTRL_C, *arguments],
             cwd=self.folder,
             env=self.environment,
             stdout=subprocess.PIPE,

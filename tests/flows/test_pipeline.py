@@ -156,7 +156,7 @@ def test_ctrl_c_ends_the_stage_and_a_second_flow_of_the_clone_is_refused(
         assert code == 75
         assert f"process {process.pid}" in said
         process.send_signal(signal.SIGINT)
-        assert is_gone(pid, within_s=30)
+        assert is_gone(pid, within_s=15)
         assert process.wait(30) == 130
     finally:
         process.kill()

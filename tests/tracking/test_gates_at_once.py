@@ -24,7 +24,7 @@ from cnnpipe.tracking.projection import ensure_runs
 CLASSES = ("boot", "coat", "dress")
 COMPARE = CompareParams(classify="accuracy", seed=3, bootstrap_samples=100, confidence=0.95)
 PROJECT, MODEL = "gates", "gates-classify"
-NUM_GATES, NUM_ROUNDS = 3, 2
+NUM_GATES, NUM_ROUNDS = 3, 4
 MEET_S = 100.0  # in which all come to a round, at the first after MLflow's import
 END_S = 200.0  # 15 s on an idle machine
 
