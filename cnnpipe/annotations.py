@@ -17,13 +17,21 @@ Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 Severity = Literal["error", "warning", "info"]
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
+Outline = tuple[tuple[float, ...], tuple[float, ...]]  # the x and the y of its points, pixels
 Unit = Literal["picture", "region", "set"]  # what a finding is about, and a limit a share of
 
 # Every code a finding can have. error: something is left out; warning: look at it; info: by rule.
 FINDING_CODES: Final[Mapping[str, tuple[Severity, Unit]]] = MappingProxyType(
     {
         "file-repeated": ("warning", "set"),  # the same annotation file twice
+        "file-repaired": ("warning", "set"),  # read in spite of a fault, e.g. `undefined` in a CSV
+        "file-unsafe": ("warning", "set"),  # of a kind that loses what was annotated: VIA's own COCO
+        "file-empty": ("warning", "set"),  # names no picture
+        "media-left-out": ("warning", "set"),  # videos, sounds, frames and time segments of VIA 3
+        "attribute-conflict": ("warning", "set"),  # declared in two ways
+        "field-unknown": ("info", "region"),  # a field that is no one's, and is not kept
         "entry-unreadable": ("error", "picture"),  # an entry that names no picture
+        "entry-repeated": ("warning", "picture"),  # its key stands twice; the last counts, as in VIA
         "picture-missing": ("error", "picture"),
         "picture-outside": ("error", "picture"),  # a path that leaves the raw folder
         "picture-ambiguous": ("error", "picture"),  # several files have its name
@@ -32,20 +40,30 @@ FINDING_CODES: Final[Mapping[str, tuple[Severity, Unit]]] = MappingProxyType(
         "picture-merged": ("info", "picture"),  # annotated in several entries
         "picture-size": ("warning", "picture"),  # not the number of bytes that VIA noted
         "picture-duplicate": ("info", "picture"),  # another file with the same bytes
+        "picture-near-duplicate": ("info", "picture"),  # looks like another
+        "duplicate-across-splits": ("warning", "picture"),  # looks like one of another given split
+        "picture-blank": ("warning", "picture"),  # nothing to be seen: one colour all over
         "picture-unchecked": ("info", "picture"),  # its boxes are a network's, and no person checked them
-        "picture-empty": ("info", "picture"),  # no region: no object, or not yet annotated
+        "picture-empty": ("info", "picture"),  # no region, and so no object: a negative
+        "picture-unannotated": ("info", "picture"),  # no region, and so not yet annotated: left out
         "image-label-missing": ("warning", "picture"),
         "region-unreadable": ("error", "region"),
         "exif-frame": ("warning", "region"),  # fits only the picture before its EXIF turn
         "label-missing": ("error", "region"),
         "label-several": ("error", "region"),
+        "label-left-out": ("info", "region"),  # by validate.label_map
         "label-spelling": ("warning", "set"),  # two classes that differ like a typing mistake
+        "label-untidy": ("warning", "set"),  # blanks or line ends around it; taken without them
+        "class-imbalance": ("warning", "set"),  # one class has many times the objects of another
         "class-rare": ("warning", "set"),  # fewer than three pictures: one split stays without it
         "shape-without-area": ("error", "region"),
         "box-degenerate": ("error", "region"),
         "box-outside": ("error", "region"),
         "box-small": ("warning", "region"),
+        "box-huge": ("warning", "region"),  # most of the picture
         "box-clipped": ("info", "region"),
+        "box-repeated": ("warning", "region"),  # nearly the box of another region of its class
+        "box-contested": ("warning", "region"),  # nearly the box of another region, of another class
         "duplicate-region": ("warning", "region"),
     }
 )
@@ -60,6 +78,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     region: int | None = None  # number of the region in its VIA file, from 0
     what: str
     fix: str
+    other: str | None = None  # image_id of the other picture, where it is about two
 
 
 class Picture(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,6 +93,7 @@ class Picture(msgspec.Struct, frozen=True, kw_only=True):
     sha256: str  # of the file
     perceptual_hash: str  # 16 hex digits, 64 bits
     file_attributes: dict[str, Any]  # as VIA holds them
+    contrast: float | None = None  # standard deviation of its grey levels, 0 to 127.5; None: not known
 
 
 class Region(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,6 +117,7 @@ class LabelledPicture(msgspec.Struct, frozen=True, kw_only=True):
     label: str | None  # class of the whole picture, from a file attribute
     is_annotated: bool  # has a region in VIA, whether or not one passed the gate
     file_attributes: dict[str, Any]
+    is_pending: bool = False  # has no region and is yet to be annotated: no picture of nothing
 
 
 class LabelledObject(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,7 +127,7 @@ class LabelledObject(msgspec.Struct, frozen=True, kw_only=True):
     region: int
     label: str
     box: Box  # clipped to the picture
-    outline: list[tuple[float, float]] | None  # of a polygon or curve, clipped box or not; None: a rect
+    outline: Outline | None  # of a polygon or curve, clipped box or not; None: a rect
     attributes: dict[str, Any]
 
 
@@ -126,10 +147,12 @@ class PinnedSplit(msgspec.Struct, frozen=True, kw_only=True):
     split: Split
 
 
-def found(code: str, where: str, what: str, fix: str, *, region: int | None = None) -> Finding:
+def found(  # noqa: PLR0913 (each is a part of the finding)
+    code: str, where: str, what: str, fix: str, *, region: int | None = None, other: str | None = None
+) -> Finding:
     """Return a finding with the severity of its code."""
     severity, _ = FINDING_CODES[code]
-    return Finding(code=code, severity=severity, where=where, region=region, what=what, fix=fix)
+    return Finding(code=code, severity=severity, where=where, region=region, what=what, fix=fix, other=other)
 
 
 def in_order(findings: Iterable[Finding]) -> list[Finding]:

@@ -20,8 +20,12 @@ def write_bytes(path: Path, content: bytes) -> None:
     """Write `content` to `path`, whole: a reader sees the old file or the new one, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.part")
-    part.write_bytes(content)
-    part.replace(path)
+    try:
+        part.write_bytes(content)
+        part.replace(path)
+    except OSError:  # e.g. the disk is full: what is there already would keep it so
+        part.unlink(missing_ok=True)
+        raise
 
 
 def write_text(path: Path, content: str) -> None:

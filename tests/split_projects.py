@@ -27,6 +27,7 @@ class Drawn(NamedTuple):
     width: int = WIDTH
     height: int = HEIGHT
     has_refused: bool = False  # a region that did not pass the gate
+    is_pending: bool = False  # has no region, and is yet to be annotated
 
 
 def write_project(folder: Path, pictures: Sequence[Drawn]) -> AugmentInputs:
@@ -47,6 +48,7 @@ def write_project(folder: Path, pictures: Sequence[Drawn]) -> AugmentInputs:
             perceptual_hash="0" * 16,
             label=drawn.label,
             is_annotated=bool(drawn.objects) or drawn.has_refused,
+            is_pending=drawn.is_pending,
             file_attributes={},
         )
         images.append(picture)

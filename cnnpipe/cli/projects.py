@@ -19,13 +19,24 @@ def add_to(app: typer.Typer) -> None:
         app.command()(command)
 
 
-def init(
+def init(  # noqa: PLR0913, PLR0917 (one per option)
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="The new project: absent, or empty.")],
     annotations: Annotated[list[Path], typer.Option(help="A VIA file; repeat it for several.")],
     images: Annotated[Path, typer.Option(help="The folder that holds the pictures.")],
     task: Annotated[Literal["classify", "detect"], typer.Option(help="What is to be learnt.")],
     label: Annotated[
         str | None, typer.Option(help="The attribute with the class, where the guess would be wrong.")
+    ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(help="A YAML file, one line per spelling: `spelling: class`; null leaves it out."),
+    ] = None,
+    label_text: Annotated[
+        Literal["id", "description"], typer.Option(help="What the class is called, where it is an option.")
+    ] = "id",
+    without_regions: Annotated[
+        Literal["negative", "unannotated"] | None,
+        typer.Option(help="A picture without regions shows no object, or is yet to be annotated."),
     ] = None,
 ) -> None:
     """Make a project around your own VIA files and pictures.
@@ -36,7 +47,16 @@ def init(
     from cnnpipe.projects.init import Request
     from cnnpipe.projects.init import init as make
 
-    request = Request(directory=directory, annotations=annotations, images_dir=images, task=task, label=label)
+    request = Request(
+        directory=directory,
+        annotations=annotations,
+        images_dir=images,
+        task=task,
+        label=label,
+        labels=labels,
+        label_text=label_text,
+        without_regions=without_regions,
+    )
     _print_made(make(request, lambda line: typer.echo(f"init: {line}", err=True)), directory)
 
 
@@ -89,6 +109,11 @@ def _print_made(made: "Made", directory: Path) -> None:
 
 def _notes(made: "Made") -> list[str]:
     notes = [f"{key} is {sized.value}: {sized.why}" for key, sized in made.unusual.items()]
+    if made.survey.described:
+        meant = ", ".join(f"{option} is {name}" for option, name in list(made.survey.described.items())[:3])
+        notes.append(
+            f"the classes are numbers with descriptions ({meant}): --label-text description takes those"
+        )
     if made.git == "none":
         notes.append("git is not installed: the project works without it, but nothing is versioned")
     elif made.git == "inside":

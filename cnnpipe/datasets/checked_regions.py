@@ -2,13 +2,27 @@
 
 from collections.abc import Iterable, Mapping
 
-from cnnpipe.annotations import Finding, LabelledObject, Picture, Region, found
+from cnnpipe.annotations import Finding, LabelledObject, Outline, Picture, Region, found
+from cnnpipe.formats.via.labelling import Labelling, labels_by
 from cnnpipe.formats.via.labels import labels_of
 from cnnpipe.geometry.boxes import Box, clip_box
-from cnnpipe.geometry.shapes import Point, Polyline, Rect, Shape, shape_to_box, shape_to_outline
+from cnnpipe.geometry.shapes import (
+    ExtremeRect,
+    Line,
+    Point,
+    Polygon,
+    Polyline,
+    Rect,
+    Shape,
+    shape_to_box,
+    shape_to_outline,
+)
 from cnnpipe.params.validate import ValidateParams
 
 _LABEL_FIX = "give it one value of the class in VIA, or delete the region"
+
+
+_Seen = dict[tuple[str, Shape | None, str], int]  # image_id, shape, label: the first region that has them
 
 
 class _RegionError(Exception):
@@ -23,7 +37,7 @@ def check_regions(
     regions: Iterable[Region],
     pictures: Mapping[str, Picture],
     *,
-    attribute: str | None,
+    labelling: Labelling,
     params: ValidateParams,
 ) -> tuple[list[LabelledObject], list[Finding]]:
     """Return the objects that pass the gate, in the order of the regions, and why the others do not.
@@ -31,18 +45,19 @@ def check_regions(
     Args:
         regions: as VIA holds them.
         pictures: those they are on, by image_id.
-        attribute: of a region, that holds the class; None: there is none.
+        labelling: how the class of a region is told from its attributes.
         params: section `validate`.
     """
     objects: list[LabelledObject] = []
     findings: list[Finding] = []
-    seen: dict[tuple[str, Shape | None, str], int] = {}
+    seen: _Seen = {}
     for region in regions:
         try:
-            label = _label(region, attribute)
+            labels = _labels(region, labelling, params)
             box = _box(region, params)
-            _check_new(region, label, seen)
-            kept = _clip(region, box, pictures[region.image_id], params.min_side_px)
+            labels, repeated = _take_new(region, labels, seen)
+            findings += repeated
+            kept = _clip(region, box, pictures[region.image_id], params.min_side_px) if labels else box
         except _RegionError as refused:
             findings.append(refused.finding)
             continue
@@ -50,17 +65,23 @@ def check_regions(
             findings.append(
                 _about(region, "box-clipped", "reaches beyond the picture; clipped", "nothing to do")
             )
-        objects.append(_to_object(region, label, kept))
+        objects += (_to_object(region, label, kept) for label in labels)
     return objects, findings
 
 
-def _label(region: Region, attribute: str | None) -> str:
-    labels = labels_of(region.attributes.get(attribute)) if attribute is not None else []
-    if len(labels) == 1:
-        return labels[0]
+def _labels(region: Region, labelling: Labelling, params: ValidateParams) -> list[str]:
+    """Return the classes of a region: one, or several where each is to be an object."""
+    labels, attribute = labels_by(labelling, region.attributes), labelling.attribute
+    if len(labels) == 1 or (labels and params.several_labels == "one_object_each"):
+        return labels
     if labels:
         what = f"{attribute!r} has several values: {', '.join(labels)}"
-        raise _RegionError(_about(region, "label-several", what, _LABEL_FIX))
+        fix = f"{_LABEL_FIX}, or set validate.several_labels: one_object_each"
+        raise _RegionError(_about(region, "label-several", what, fix))
+    spelled = labels_of(region.attributes.get(attribute)) if attribute is not None else []
+    if spelled:
+        what = f"{attribute!r} is {', '.join(spelled)}, which validate.label_map leaves out"
+        raise _RegionError(_about(region, "label-left-out", what, "nothing to do, if that is meant"))
     what = "no attribute has a value" if attribute is None else f"{attribute!r} has no value"
     raise _RegionError(_about(region, "label-missing", what, _LABEL_FIX))
 
@@ -70,7 +91,7 @@ def _box(region: Region, params: ValidateParams) -> Box:
     if isinstance(shape, Polyline) and len(shape.all_points_x) >= 3 and not params.polyline_as_outline:
         fix = "draw a polygon, or set validate.polyline_as_outline"
         raise _RegionError(_about(region, "shape-without-area", "is a polyline", fix))
-    if shape is None or isinstance(shape, Point) or _is_bare_line(shape):
+    if shape is None or isinstance(shape, Point | Line) or _is_bare_line(shape):
         what = "has no shape" if shape is None else f"is a {type(shape).__name__.lower()}, which has no area"
         raise _RegionError(
             _about(region, "shape-without-area", what, "draw a rectangle or a polygon around the object")
@@ -86,11 +107,17 @@ def _is_bare_line(shape: Shape) -> bool:
     return isinstance(shape, Polyline) and len(shape.all_points_x) < 3
 
 
-def _check_new(region: Region, label: str, seen: dict[tuple[str, Shape | None, str], int]) -> None:
-    first = seen.setdefault((region.image_id, region.shape, label), region.region)
-    if first != region.region:
+def _take_new(region: Region, labels: list[str], seen: _Seen) -> tuple[list[str], list[Finding]]:
+    """Return the labels with which no region of the same shape came before, and findings about the others."""
+    new, findings = [], []
+    for label in labels:
+        first = seen.setdefault((region.image_id, region.shape, label), region.region)
+        if first == region.region:
+            new.append(label)
+            continue
         what = f"the same shape and class {label!r} as region {first}; left out"
-        raise _RegionError(_about(region, "duplicate-region", what, "delete one of the two in VIA"))
+        findings.append(_about(region, "duplicate-region", what, "delete one of the two in VIA"))
+    return new, findings
 
 
 def _clip(region: Region, box: Box, picture: Picture, min_side_px: float) -> Box:
@@ -109,18 +136,26 @@ def _corners(box: Box) -> str:
 
 
 def _to_object(region: Region, label: str, box: Box) -> LabelledObject:
-    outline = None
-    if region.shape is not None and not isinstance(region.shape, Rect):
-        points = shape_to_outline(region.shape)
-        outline = None if points is None else [(x, y) for x, y in points.tolist()]
     return LabelledObject(
         image_id=region.image_id,
         region=region.region,
         label=label,
         box=box,
-        outline=outline,
+        outline=_outline(region.shape),
         attributes=region.attributes,
     )
+
+
+def _outline(shape: Shape | None) -> Outline | None:
+    """Return the outline of a shape that is no rectangle; of drawn points the very numbers of the shape."""
+    match shape:
+        case None | Rect() | ExtremeRect():
+            return None
+        case Polygon(xs, ys) | Polyline(xs, ys):
+            return (xs, ys) if len(xs) >= 3 else None
+        case _:
+            points = shape_to_outline(shape)
+            return None if points is None else (tuple(points[:, 0].tolist()), tuple(points[:, 1].tolist()))
 
 
 def _about(region: Region, code: str, what: str, fix: str) -> Finding:

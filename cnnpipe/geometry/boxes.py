@@ -70,3 +70,19 @@ def box_iou(boxes_N4: NDArray[np.float64], others_M4: NDArray[np.float64]) -> ND
     union_NM: NDArray[np.float64] = areas_N1 + areas_1M - overlap_NM
     iou_NM: NDArray[np.float64] = overlap_NM / union_NM
     return iou_NM
+
+
+def paired_box_iou(boxes_N4: NDArray[np.float64], others_N4: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the intersection over union of each box and the other in its place, (N,) in [0, 1].
+
+    Args:
+        boxes_N4: xyxy boxes, pixels, positive area.
+        others_N4: the same.
+    """
+    low_N2 = np.maximum(boxes_N4[:, :2], others_N4[:, :2])
+    high_N2 = np.minimum(boxes_N4[:, 2:], others_N4[:, 2:])
+    overlap_N = (high_N2 - low_N2).clip(min=0).prod(axis=1)
+    areas_N = (boxes_N4[:, 2:] - boxes_N4[:, :2]).prod(axis=1)
+    others_areas_N = (others_N4[:, 2:] - others_N4[:, :2]).prod(axis=1)
+    iou_N: NDArray[np.float64] = overlap_N / (areas_N + others_areas_N - overlap_N)
+    return iou_N

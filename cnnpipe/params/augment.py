@@ -40,7 +40,6 @@ class DetectViewParams(Params):
     max_side_px: Annotated[int, Field(ge=32, le=4096)]
     min_box_side_px: Annotated[float, Field(gt=0.0)]  # in the packed picture
     min_visible_fraction: Probability  # of a box's area that the crop of a copy must leave
-    without_objects: Literal["keep", "leave_out"]
     channels: Literal[1, 3]
     seed: int
     copies: Annotated[int, Field(ge=0, le=100)]

@@ -12,11 +12,13 @@ import msgspec
 from cnnpipe import paths
 from cnnpipe.errors import BusyError, ParamsError, StorageError
 from cnnpipe.files import write_bytes
+from cnnpipe.formats.via.label_map import read_label_map
+from cnnpipe.formats.via.labelling import LabelText
 from cnnpipe.projects import linking, scaffold, sizing, versioning
 from cnnpipe.projects.layout import Layout, lay_out
 from cnnpipe.projects.originals import Originals, read_originals
 from cnnpipe.projects.sizing import Sized
-from cnnpipe.projects.survey import Survey, Task, survey
+from cnnpipe.projects.survey import Survey, Task, Wishes, WithoutRegions, survey
 
 _MARK: Final = (
     ".cnnpipe/init.lock"  # in an unfinished project: whose it is, and whether it is still being made
@@ -31,6 +33,9 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     images_dir: Path
     task: Task
     label: str | None  # the attribute with the class; None: guess
+    labels: Path | None = None  # a file that says which class each spelling means
+    label_text: LabelText = "id"
+    without_regions: WithoutRegions | None = None  # None: by how many pictures have none
 
 
 class Made(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,15 +58,16 @@ def init(request: Request, say: Callable[[str], None]) -> Made:
 
     Raises:
         ParamsError: the folder is not new, or lies among the pictures.
-        DataError: an annotation file, the attribute, or the pictures are of no use.
+        DataError: an annotation file, the map of labels, the attribute, or the pictures are of no use.
         StorageError: the disk cannot hold the pictures, or the folder cannot be written.
         BusyError: another process makes this very project.
     """
     directory = request.directory.resolve()
     replaced_empty = _refuse_taken(directory, request.images_dir.resolve())
+    wishes = _wishes(request)
     with _unfinished(directory) as part:
         originals = read_originals(request.annotations, request.images_dir)
-        found = survey(originals, request.task, request.label)
+        found = survey(originals, wishes)
         say(f"found {scaffold.describe(found)}; the class is {found.label.attribute!r} ({found.label.why})")
         layout = lay_out(originals)
         _bring_data(part / paths.RAW, originals, layout, say)
@@ -78,6 +84,16 @@ def init(request: Request, say: Callable[[str], None]) -> Made:
         is_signed=is_signed,
         replaced_empty=replaced_empty,
         unusual=sizing.unusual(found),
+    )
+
+
+def _wishes(request: Request) -> Wishes:
+    return Wishes(
+        task=request.task,
+        label=request.label,
+        label_map=read_label_map(request.labels) if request.labels is not None else {},
+        label_text=request.label_text,
+        without_regions=request.without_regions,
     )
 
 

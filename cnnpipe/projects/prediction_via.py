@@ -2,18 +2,20 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from cnnpipe.evaluation.predictions import Detection
+from cnnpipe.files import write_bytes
+from cnnpipe.formats.via.records import DeclaredAttribute, ViaEntry, ViaFile, ViaRegion
 from cnnpipe.formats.via.review import CHECKED, REVIEW_ATTRIBUTE, SCORE_ATTRIBUTE, UNCHECKED
-from cnnpipe.formats.via.write import WrittenAttribute, WrittenEntry, WrittenRegion, write_project
+from cnnpipe.formats.via.write_project import write_project
 from cnnpipe.geometry.boxes import Box
 from cnnpipe.geometry.shapes import Rect
 from cnnpipe.models.bundle import ModelSpec
 from cnnpipe.projects.prediction_records import PicturePrediction
 
 _REVIEW: Final = {
-    REVIEW_ATTRIBUTE: WrittenAttribute(
+    REVIEW_ATTRIBUTE: DeclaredAttribute(
         type="radio",
         description="Look over the picture: correct, add and delete regions. Then choose: checked",
         options={
@@ -22,7 +24,7 @@ _REVIEW: Final = {
         },
     )
 }
-_SCORE: Final = WrittenAttribute(type="text", description="how sure the network was, 0 to 1", options={})
+_SCORE: Final = DeclaredAttribute(type="text", description="how sure the network was, 0 to 1", options={})
 
 
 def write_predictions(
@@ -41,47 +43,64 @@ def write_predictions(
         name: what VIA calls the project.
     """
     is_of_pictures = _is_of_pictures(spec)
-    write_project(
-        path,
-        _entries(predictions, spec),
-        name=name,
-        region_attributes={} if is_of_pictures else _declared(spec, {SCORE_ATTRIBUTE: _SCORE}),
-        file_attributes=_declared(spec, _REVIEW) if is_of_pictures else _REVIEW,
-        default_filepath=f"{root}/",
+    of_regions = {} if is_of_pictures else _declared(spec, {SCORE_ATTRIBUTE: _SCORE})
+    entries = tuple(_entries(predictions, spec))
+    file = ViaFile(
+        kind="project-json",
+        version="2",
+        entries=entries,
+        attributes={
+            "region": of_regions,
+            "file": _declared(spec, _REVIEW) if is_of_pictures else _REVIEW,
+        },
+        image_order=tuple(entry.key for entry in entries),
+        findings=(),
+        num_images=len(entries),
+        num_regions=sum(len(entry.regions) for entry in entries),
+        settings={"ui": _labelled_by(next(iter(of_regions), None))},
     )
+    content, _ = write_project(file, default_filepath=f"{root}/", name=name)  # holds all of it
+    write_bytes(path, content)
 
 
-def _declared(spec: ModelSpec, others: Mapping[str, WrittenAttribute]) -> dict[str, WrittenAttribute]:
+def _declared(spec: ModelSpec, others: Mapping[str, DeclaredAttribute]) -> dict[str, DeclaredAttribute]:
     """Return the attribute of the class, which VIA shows first, and others of another name."""
     options = {label: label for label in spec.classes}
-    label = WrittenAttribute(type="dropdown", description="the class", options=options)
+    label = DeclaredAttribute(type="dropdown", description="the class", options=options)
     return {spec.label_attribute: label} | {**others, spec.label_attribute: label}
+
+
+def _labelled_by(attribute: str | None) -> dict[str, Any]:
+    return {} if attribute is None else {"image": {"region_label": attribute, "region_color": attribute}}
 
 
 def _is_of_pictures(spec: ModelSpec) -> bool:
     return spec.task == "classify" and spec.source == "pictures"
 
 
-def _entries(predictions: Iterable[PicturePrediction], spec: ModelSpec) -> Iterator[WrittenEntry]:
+def _entries(predictions: Iterable[PicturePrediction], spec: ModelSpec) -> Iterator[ViaEntry]:
     for each in predictions:
         if each.error is None:
-            yield WrittenEntry(
+            yield ViaEntry(
+                key=f"{each.picture}{-1 if each.size_bytes is None else each.size_bytes}",
                 filename=each.picture,
-                size_bytes=-1 if each.size_bytes is None else each.size_bytes,
+                size_bytes=each.size_bytes,
                 regions=() if _is_of_pictures(spec) else tuple(_regions(each, spec)),
                 file_attributes=_file_attributes(each, spec),
+                findings=(),
             )
 
 
-def _file_attributes(each: PicturePrediction, spec: ModelSpec) -> Mapping[str, str]:
+def _file_attributes(each: PicturePrediction, spec: ModelSpec) -> dict[str, Any]:
     label = {spec.label_attribute: each.label or ""} if _is_of_pictures(spec) else {}
     return {**label, REVIEW_ATTRIBUTE: UNCHECKED}
 
 
-def _regions(each: PicturePrediction, spec: ModelSpec) -> Iterator[WrittenRegion]:
-    for found in _detections(each):
+def _regions(each: PicturePrediction, spec: ModelSpec) -> Iterator[ViaRegion]:
+    for number, found in enumerate(_detections(each)):
         box = found.box
-        yield WrittenRegion(
+        yield ViaRegion(
+            number=number,
             shape=Rect(x=box.x_min, y=box.y_min, width=round(box.width, 2), height=round(box.height, 2)),
             attributes={SCORE_ATTRIBUTE: f"{found.score:.3f}", spec.label_attribute: found.label},
         )

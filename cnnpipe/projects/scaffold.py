@@ -1,6 +1,7 @@
 """The files of a new project besides its data: graph, params, README, and what git and DVC want."""
 
 import json
+import re
 from collections.abc import Mapping
 from importlib import metadata, resources
 from pathlib import Path
@@ -34,6 +35,8 @@ _AS_THEY_ARE: Final[Mapping[str, str]] = MappingProxyType(
         "prefect.toml.txt": "prefect.toml",
     }
 )
+# besides what JSON escapes; line ends of Unicode as well
+_UNPRINTABLE: Final = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
 _NETWORKS: Final = MappingProxyType({"detect": "detectors", "classify": "classifiers"})
 _FIRST_EXPERIMENT: Final = MappingProxyType({"detect": "fcos-lite0", "classify": "lite0"})
 _RANKED_BY: Final = MappingProxyType({"detect": "map_50", "classify": "accuracy"})
@@ -82,6 +85,9 @@ def render_params(survey: Survey, layout: Layout) -> str:
         "limits": "\n".join(
             f"    {code}: {each.value}  # {each.why}" for code, each in sizing.limits(survey).items()
         ),
+        "label_text": survey.gate.label_text,
+        "label_map": _flow_mapping(survey.gate.label_map),
+        **_flat(sizing.gate(survey)),
         **_flat(sizing.split(survey)),
         "views_and_experiments": _render_task(survey),
         "ranked_by": ranked_by,
@@ -122,6 +128,16 @@ def _flat(sized: Mapping[str, Sized]) -> dict[str, str]:
     return values | {f"{name}_why": each.why for name, each in sized.items()}
 
 
+def _flow_mapping(texts: Mapping[str, str | None]) -> str:
+    """Return a mapping as YAML in one line."""
+    pairs = (f"{_quoted(key)}: {'null' if each is None else _quoted(each)}" for key, each in texts.items())
+    return f"{{{', '.join(pairs)}}}"
+
+
 def _quoted(text: str) -> str:
-    """Return a text as a YAML scalar that is that text, whatever stands in it: a JSON string is one."""
-    return json.dumps(text)
+    """Return a text as a YAML scalar that is that text, whatever stands in it: a JSON string is one.
+
+    What YAML does not take for printable is escaped, all else stands as it is: in JSON's way, a
+    character beyond U+FFFF would be escaped as two, which are two in YAML.
+    """
+    return _UNPRINTABLE.sub(lambda match: f"\\u{ord(match[0]):04x}", json.dumps(text, ensure_ascii=False))

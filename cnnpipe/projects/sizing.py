@@ -14,8 +14,8 @@ from typing import Final
 import msgspec
 
 from cnnpipe.annotations import FINDING_CODES
+from cnnpipe.datasets.split_names import split_of_folder
 from cnnpipe.projects.survey import Survey
-from cnnpipe.stages.split import split_of_folder
 
 DEFAULT_LIMIT: Final = 0.05  # of pictures or regions
 _LIMITED: Final = (
@@ -69,6 +69,11 @@ def limits(survey: Survey) -> dict[str, Sized]:
     return {code: _limit(survey, code) for code in _LIMITED}
 
 
+def gate(survey: Survey) -> dict[str, Sized]:
+    """Return what section `validate` says of pictures without regions."""
+    return {"without_regions": Sized(survey.gate.without_regions, survey.bare_why)}
+
+
 def split(survey: Survey) -> dict[str, Sized]:
     """Return `given` and the fractions of section `split`."""
     given = {split_of_folder(picture.image_id) for picture in survey.pictures} - {None}
@@ -90,15 +95,9 @@ def split(survey: Survey) -> dict[str, Sized]:
 def detect(survey: Survey) -> dict[str, Sized]:
     """Return what view and experiment of task `detect` get."""
     side, why = _detect_side(survey)
-    bare = len(survey.pictures) - len({each.image_id for each in survey.objects})
-    told = f"{bare} of {_count(len(survey.pictures), 'picture')} have no object"
-    keeps = 2 * bare <= len(survey.pictures)
     return {
         "max_side_px": Sized(str(4 * side // 3), _PACKED_WHY),
         "side_px": Sized(str(side), why),
-        "without_objects": Sized("keep", f"{told}: true where they show none")
-        if keeps
-        else Sized("leave_out", f"{told}: rather not yet annotated; keep, if they show none"),
         **_length("fcos-lite0", side, _num_training(survey, len(survey.pictures)), "picture"),
     }
 
@@ -132,9 +131,9 @@ def unusual(survey: Survey) -> dict[str, Sized]:
         if float(sized.value) > DEFAULT_LIMIT and "found" in sized.why
     }
     if survey.task == "detect":
-        without = detect(survey)["without_objects"]
-        if without.value != "keep":
-            looked_at["augment.detect.without_objects"] = without
+        without = gate(survey)["without_regions"]
+        if without.value != "negative":
+            looked_at["validate.without_regions"] = without
     return looked_at
 
 

@@ -9,6 +9,8 @@ import msgspec
 from cnnpipe.annotations import Finding, LabelledObject, LabelledPicture, Picture, found
 from cnnpipe.errors import DataError
 from cnnpipe.formats.pictures import read_header
+from cnnpipe.formats.via.declared_union import DeclaredAttributes, unite_declared
+from cnnpipe.formats.via.labelling import LabelText, option_names
 from cnnpipe.formats.via.labels import (
     AttributeUse,
     attributes_in_use,
@@ -20,11 +22,11 @@ from cnnpipe.formats.via.review import REVIEW_ATTRIBUTE
 from cnnpipe.params.load import did_you_mean
 from cnnpipe.params.validate import ValidateParams
 from cnnpipe.projects.originals import Originals
-from cnnpipe.stages.validate import LOST, Ingested, check_records
+from cnnpipe.stages.validate import LOST, WHY_NOTHING, Ingested, check_records
 
 Task = Literal["classify", "detect"]
+WithoutRegions = Literal["negative", "unannotated"]
 FEWEST_PICTURES = 3  # one for each of train, val and test
-MIN_SIDE_PX = 3  # a smaller box is dropped, as in the demo
 
 
 class LabelChoice(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,11 +37,24 @@ class LabelChoice(msgspec.Struct, frozen=True, kw_only=True):
     why: str
 
 
+class Wishes(msgspec.Struct, frozen=True, kw_only=True):
+    """What the user says of the data, as far as it is not left to the data."""
+
+    task: Task
+    label: str | None = None  # the attribute with the class; None: guess
+    label_map: Mapping[str, str | None] = {}
+    label_text: LabelText = "id"
+    without_regions: WithoutRegions | None = None  # None: by how many pictures have none
+
+
 class Survey(msgspec.Struct, frozen=True, kw_only=True):
     """What stage `validate` would let pass, and what it would say."""
 
     task: Task
     label: LabelChoice
+    gate: ValidateParams  # by which it was let pass
+    bare_why: str  # why gate.without_regions is what it is
+    described: Mapping[str, str]  # options that are numbers to their descriptions, where those would say more
     num_named: int  # pictures that the annotation files name, lost ones included
     num_regions: int
     pictures: Sequence[LabelledPicture]
@@ -47,13 +62,12 @@ class Survey(msgspec.Struct, frozen=True, kw_only=True):
     findings: Sequence[Finding]
 
 
-def survey(originals: Originals, task: Task, label: str | None) -> Survey:
-    """Return what the annotation files hold for `task`.
+def survey(originals: Originals, wishes: Wishes) -> Survey:
+    """Return what the annotation files hold for `wishes.task`.
 
     Args:
         originals: the files and the pictures they name.
-        task: what is to be learnt.
-        label: the attribute with the class; None: guess.
+        wishes: what is to be learnt, and from what.
 
     Raises:
         DataError: no such attribute, no class, no picture, or most pictures are lost.
@@ -61,11 +75,16 @@ def survey(originals: Originals, task: Task, label: str | None) -> Survey:
     where = ", ".join(str(annotations.path) for annotations in originals.annotations)
     data = _read(originals)
     _refuse_lost(data, where)
-    choice = _choose_label(data, task, label, where)
-    passed = check_records(data, _gate(choice), where)
+    choice = _choose_label(data, wishes.task, wishes.label, where)
+    without_regions, bare_why = _choose_bare(data, wishes.without_regions)
+    gate = _gate(choice, wishes, without_regions)
+    passed = check_records(data, gate, where)
     result = Survey(
-        task=task,
+        task=wishes.task,
         label=choice,
+        gate=gate,
+        bare_why=bare_why,
+        described=_described(data.declared, choice, wishes.label_text),
         num_named=data.num_pictures,
         num_regions=data.num_regions,
         pictures=passed.pictures,
@@ -75,7 +94,7 @@ def survey(originals: Originals, task: Task, label: str | None) -> Survey:
     if not (result.objects if choice.source == "objects" else _labelled(result.pictures)):
         what = f"no {'object' if choice.source == 'objects' else 'picture'} with a class is left"
         raise DataError(where, f"{what}{_reasons(passed.findings)}", "mend the annotations in VIA")
-    if task == "classify":
+    if wishes.task == "classify":
         _refuse_single_class(result, where)
     return result
 
@@ -93,7 +112,8 @@ def _refuse_single_class(survey: Survey, where: str) -> None:
 def _read(originals: Originals) -> Ingested:
     """Return the records that stage `ingest` would write, from the headers of the pictures."""
     named, unchecked = set_unchecked_aside(originals.named)
-    findings = [*originals.findings, *unchecked]
+    declared, conflicts = unite_declared((str(a.path), a.file.attributes) for a in originals.annotations)
+    findings = [*originals.findings, *conflicts, *unchecked]
     pictures, regions = [], []
     for image_id, entries in sorted(by_picture(named).items()):
         picture = _read_picture(originals.images_dir, image_id)
@@ -104,7 +124,7 @@ def _read(originals: Originals) -> Ingested:
         pictures.append(merged)
         regions += its_regions
         findings += noticed
-    return Ingested(pictures=pictures, regions=regions, findings=findings)
+    return Ingested(pictures=pictures, regions=regions, findings=findings, declared=declared)
 
 
 def _read_picture(images_dir: Path, image_id: str) -> Picture | Finding:
@@ -143,7 +163,7 @@ def _refuse_lost(data: Ingested, where: str) -> None:
 
 def _reasons(findings: Sequence[Finding]) -> str:
     """Return the first few things that are wrong, for a message: " (picture-missing: a.jpg …)"."""
-    told = [f for f in findings if f.severity == "error" or f.code == "picture-unchecked"]
+    told = [f for f in findings if f.severity == "error" or f.code in WHY_NOTHING]
     counts: dict[str, list[str]] = {}
     for finding in told:
         counts.setdefault(finding.code, []).append(finding.where.split(": ", 1)[-1])  # without its file
@@ -208,13 +228,43 @@ def _no_label(
     return DataError(where, f"no {wanted} has a value of {label!r}", fix)
 
 
-def _gate(choice: LabelChoice) -> ValidateParams:
+def _choose_bare(data: Ingested, wanted: WithoutRegions | None) -> tuple[WithoutRegions, str]:
+    """Return what a picture without regions means, and why: where most have none, they are yet to do."""
+    annotated = {region.image_id for region in data.regions}
+    number = sum(picture.image_id not in annotated for picture in data.pictures)
+    told = f"{number} of {len(data.pictures)} pictures have no region"
+    if wanted is not None:
+        return wanted, f"{told}; named by --without-regions"
+    if 2 * number <= len(data.pictures):
+        return "negative", f"{told}: true where they show no object"
+    return "unannotated", f"{told}: rather not yet annotated; negative, if they show no object"
+
+
+def _described(declared: DeclaredAttributes, choice: LabelChoice, text: LabelText) -> dict[str, str]:
+    """Return what the options with numbers for ids are called, where ids are the classes; none otherwise."""
+    of_part = declared.region if choice.source == "objects" else declared.file
+    names = option_names(of_part.get(choice.attribute), "description")
+    is_better = all(option.isdecimal() and not name.isdecimal() for option, name in names.items())
+    return names if text == "id" and is_better else {}
+
+
+def _gate(choice: LabelChoice, wishes: Wishes, without_regions: WithoutRegions) -> ValidateParams:
+    """Return section `validate` of the new project but its limits; the template says the same."""
     is_objects = choice.source == "objects"
     return ValidateParams(
         label_attribute=choice.attribute if is_objects else "auto",
         image_label_attribute=None if is_objects else choice.attribute,
+        label_text=wishes.label_text,
+        label_map=dict(wishes.label_map),
+        several_labels="leave_out",
+        without_regions=without_regions,
         polyline_as_outline=True,
-        min_side_px=MIN_SIDE_PX,
+        min_side_px=3.0,
+        huge_box_fraction=0.95,
+        repeated_box_iou=0.9,
+        near_duplicate_bits=4,
+        blank_contrast=2.0,
+        imbalance_ratio=20.0,
         limits={},
     )
 

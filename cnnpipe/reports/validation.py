@@ -1,6 +1,6 @@
-"""The report of stage `validate`: report.json, and report.html with pictures of the worst."""
+"""The report of stage `validate`: report.json, and report.html with pictures of each kind of finding."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -21,8 +21,7 @@ from cnnpipe.reports.validation_summary import CodeSummary, Summary
 
 _TEMPLATES: Final = Path(__file__).with_name("templates")
 _MOST_PLACES: Final = 100  # per code, in the files
-_MOST_PICTURES: Final = 24
-_MOST_PICTURES_PER_CODE: Final = 4
+_MOST_PICTURES: Final = 4  # per code, in the page
 _SIDE_PX: Final = 280  # of a picture in the page
 _PAPER: Final = (238, 241, 244)
 _INK: Final = (214, 40, 40)
@@ -30,11 +29,18 @@ _INK: Final = (214, 40, 40)
 Shapes = Mapping[tuple[str, int], Shape | None]  # by image_id and number of region
 
 
-class _Sight(msgspec.Struct, frozen=True):
-    """A finding and its picture, as a `data:` address."""
+class Sight(msgspec.Struct, frozen=True):
+    """A finding and its picture, as a `data:` address; beside it the other one, where it is about two."""
 
     finding: Finding
-    picture: str
+    pictures: Sequence[str]  # none, where they went away
+
+
+class _Section(msgspec.Struct, frozen=True):
+    """What the page says of one code."""
+
+    code: CodeSummary
+    sights: Sequence[Sight]
 
 
 def write_report(
@@ -53,8 +59,12 @@ def write_report(
     summary = msgspec.structs.replace(summary, findings=short)
     write_json(folder / "report.json", summary)
     known = {picture.image_id: picture for picture in pictures}
-    worst = islice(_worst(summary.findings, known), _MOST_PICTURES)
-    sights = [_Sight(each, _draw(each, known[each.where], shapes, raw_dir)) for each in worst]
+    sections = [
+        _Section(code, [see(each, known, shapes, raw_dir) for each in shown_findings(code.places, known)])
+        for severity in SEVERITIES
+        for code in summary.findings
+        if code.severity == severity and code.count
+    ]
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES),
         autoescape=True,
@@ -62,28 +72,36 @@ def write_report(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    page = environment.get_template("validation.html").render(summary=summary, sights=sights)
+    page = environment.get_template("validation.html").render(summary=summary, sections=sections)
     write_text(folder / "report.html", page)
 
 
-def _worst(codes: Sequence[CodeSummary], known: Mapping[str, Picture]) -> Iterator[Finding]:
-    """Yield the findings that a picture can show: errors first, and a few of each code."""
-    for severity in SEVERITIES:
-        for code in codes:
-            if code.severity == severity:
-                seen = (finding for finding in code.places if finding.where in known)
-                yield from islice(seen, _MOST_PICTURES_PER_CODE)
+def shown_findings(places: Sequence[Finding], known: Mapping[str, Picture]) -> list[Finding]:
+    """Return the findings to be shown: the first on each of the first pictures."""
+    first_of: dict[str, Finding] = {}
+    for finding in places:
+        if finding.where in known:
+            first_of.setdefault(finding.where, finding)
+    return list(islice(first_of.values(), _MOST_PICTURES))
 
 
-def _draw(finding: Finding, picture: Picture, shapes: Shapes, raw_dir: Path) -> str:
-    """Return the picture of a finding with its region, on a margin where the region leaves it."""
+def see(finding: Finding, known: Mapping[str, Picture], shapes: Shapes, raw_dir: Path) -> Sight:
+    """Return a finding with its picture, and with the other one where it is about two."""
+    shape = None if finding.region is None else shapes.get((finding.where, finding.region))
+    drawn = [_draw(known[finding.where], shape, raw_dir)]
+    if finding.other is not None and finding.other in known:
+        drawn.append(_draw(known[finding.other], None, raw_dir))
+    return Sight(finding, [picture for picture in drawn if picture])
+
+
+def _draw(picture: Picture, shape: Shape | None, raw_dir: Path) -> str:
+    """Return a picture with a region, on a margin where the region leaves it; "" where it went away."""
     try:
         pixels = read_picture(
             raw_dir / picture.image_id, channels=3, max_pixels=picture.width * picture.height
         )
-    except DataError:  # taken away since it was ingested
+    except DataError:
         return ""
-    shape = None if finding.region is None else shapes.get((finding.where, finding.region))
     points = _points(shape)
     left, top, right, bottom = _margins(points, picture.width, picture.height)
     scale = _SIDE_PX / max(picture.width + left + right, picture.height + top + bottom)

@@ -80,8 +80,7 @@ def _summarise_code(
     code: str, places: Sequence[Finding], limit: float | None, totals: Mapping[Unit, int]
 ) -> CodeSummary:
     severity, unit = FINDING_CODES[code]
-    # a picture counts once, whatever is said of it
-    count = len({finding.where for finding in places}) if unit == "picture" else len(places)
+    count = count_places(places, unit)
     return CodeSummary(
         code=code,
         severity=severity,
@@ -91,3 +90,17 @@ def _summarise_code(
         limit=limit,
         places=places,
     )
+
+
+def count_places(places: Sequence[Finding], unit: Unit) -> int:
+    """Return how many pictures or regions there are: each counts once, whatever is said of it.
+
+    What is said of a whole picture counts as one region, unless its regions are named, too.
+    """
+    if unit == "set":
+        return len(places)
+    pictures = {finding.where for finding in places}
+    if unit == "picture":
+        return len(pictures)
+    regions = {(finding.where, finding.region) for finding in places if finding.region is not None}
+    return len(regions) + len(pictures - {where for where, _ in regions})

@@ -2,18 +2,20 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Final
 
-from cnnpipe.annotations import Finding, Picture, Region, found, in_order
+from cnnpipe.annotations import Finding, Picture, found, in_order
 from cnnpipe.errors import DataError, ParamsError
-from cnnpipe.files import sha256_of_file, whole_folder, write_jsonl
+from cnnpipe.files import sha256_of_file, whole_folder, write_json, write_jsonl
+from cnnpipe.formats.contrast import contrast
 from cnnpipe.formats.perceptual_hash import perceptual_hash
 from cnnpipe.formats.picture_lookup import PictureFolder, find_picture, index_pictures
 from cnnpipe.formats.pictures import decode_picture
+from cnnpipe.formats.via.declared_union import unite_declared
 from cnnpipe.formats.via.merge import (
     NamedEntry,
     by_picture,
@@ -22,14 +24,16 @@ from cnnpipe.formats.via.merge import (
     set_unchecked_aside,
 )
 from cnnpipe.formats.via.read import read_via
+from cnnpipe.formats.via.records import ViaFile
 from cnnpipe.params.ingest import IngestParams
 
 # Pillow decodes outside the interpreter's lock; more threads hold more pictures in memory.
 _THREADS: Final = min(4, os.cpu_count() or 1)
+_KINDS: Final = (".json", ".csv")  # how files of annotations mostly end; what they are, their content tells
 
 
 def ingest(out: Path, params: IngestParams) -> Counter[str]:
-    """Write images.jsonl, annotations.jsonl and findings.jsonl to `out`; return counts of each.
+    """Write images.jsonl, annotations.jsonl, attributes.json and findings.jsonl to `out`; return counts.
 
     Raises:
         DataError: no annotation file, one that cannot be read, or none that names a picture.
@@ -37,15 +41,17 @@ def ingest(out: Path, params: IngestParams) -> Counter[str]:
     """
     raw_dir = Path(params.raw_dir)
     sources, findings = annotation_files(raw_dir, params.annotations)
-    named, lookup_findings, num_entries = _find_pictures(raw_dir, sources, picture_folder(params))
-    if not num_entries:
+    files = {source: read_via(raw_dir / source, where=source) for source in sources}
+    if not any(file.num_images for file in files.values()):
         fix = "add pictures in VIA, or name another file in ingest.annotations"
         raise DataError(", ".join(sources), "names no picture at all", fix)
+    declared, conflicts = unite_declared((source, file.attributes) for source, file in files.items())
+    named, lookup_findings = _find_pictures(raw_dir, files, picture_folder(params))
     named, unchecked_findings = set_unchecked_aside(named)
     entries = by_picture(named)
-    decoded = _decode_all(raw_dir, sorted(entries), params.max_pixels)
+    decoded = decode_all(raw_dir, sorted(entries), params.max_pixels)
     pictures, regions = [], []
-    findings += lookup_findings + unchecked_findings
+    findings += [*conflicts, *lookup_findings, *unchecked_findings]
     for image_id, result in decoded:
         if isinstance(result, Finding):
             findings.append(result)
@@ -54,7 +60,11 @@ def ingest(out: Path, params: IngestParams) -> Counter[str]:
         pictures.append(picture)
         regions += region_records
         findings += noticed
-    _write(out, pictures, regions, findings)
+    with whole_folder(out) as folder:
+        write_jsonl(folder / "images.jsonl", pictures)
+        write_jsonl(folder / "annotations.jsonl", regions)
+        write_jsonl(folder / "findings.jsonl", in_order(findings))
+        write_json(folder / "attributes.json", declared)
     counts = {"annotation files": len(sources), "pictures": len(pictures), "regions": len(regions)}
     return Counter(counts) + Counter(finding.code for finding in findings)
 
@@ -92,8 +102,12 @@ def _matches(raw_dir: Path, pattern: str) -> list[Path]:
         raise ParamsError("params.yaml", f"ingest.annotations: {pattern!r}: {error}", "mend it") from error
     paths = [path for path in matches if path.is_file()]
     if not paths:
-        lying = sorted(path.relative_to(raw_dir).as_posix() for path in raw_dir.rglob("*.json"))
-        there = f"there are: {', '.join(lying[:20])}" if lying else "no .json file lies there"
+        lying = sorted(
+            path.relative_to(raw_dir).as_posix()
+            for path in raw_dir.rglob("*")
+            if path.suffix.lower() in _KINDS
+        )
+        there = f"there are: {', '.join(lying[:20])}" if lying else "no .json or .csv file lies there"
         raise DataError(
             f"{raw_dir}/{pattern}",
             "no annotation file there",
@@ -117,23 +131,20 @@ def picture_folder(params: IngestParams) -> PictureFolder:
 
 
 def _find_pictures(
-    raw_dir: Path, sources: Sequence[str], folder: PictureFolder
-) -> tuple[list[NamedEntry], list[Finding], int]:
-    """Return the entries whose pictures were found, what was noticed, and how many entries there are."""
+    raw_dir: Path, files: Mapping[str, ViaFile], folder: PictureFolder
+) -> tuple[list[NamedEntry], list[Finding]]:
+    """Return the entries whose pictures were found, and what was noticed in the files and on the way."""
     named: list[NamedEntry] = []
     findings: list[Finding] = []
-    num_entries = 0
-    for source in sources:
-        file = read_via(raw_dir / source, where=source)
-        num_entries += len(file.entries) + len(file.findings)
+    for source, file in files.items():
         find = partial(find_picture, beside=(raw_dir / source).parent, folder=folder)
         found_in_file, noticed = name_pictures(file, source, find)
         named += found_in_file
         findings += (*file.findings, *noticed)
-    return named, findings, num_entries
+    return named, findings
 
 
-def _decode_all(
+def decode_all(
     raw_dir: Path, image_ids: Sequence[str], max_pixels: int
 ) -> list[tuple[str, Picture | Finding]]:
     """Decode every picture once, in threads; the order of the result is that of `image_ids`."""
@@ -159,13 +170,5 @@ def _decode(raw_dir: Path, max_pixels: int, image_id: str) -> Picture | Finding:
         sha256=sha256_of_file(path),
         perceptual_hash=perceptual_hash(decoded.pixels),
         file_attributes={},
+        contrast=contrast(decoded.pixels),
     )
-
-
-def _write(
-    out: Path, pictures: Iterable[Picture], regions: Iterable[Region], findings: Iterable[Finding]
-) -> None:
-    with whole_folder(out) as folder:
-        write_jsonl(folder / "images.jsonl", pictures)
-        write_jsonl(folder / "annotations.jsonl", regions)
-        write_jsonl(folder / "findings.jsonl", in_order(findings))

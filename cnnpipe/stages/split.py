@@ -27,12 +27,11 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from types import MappingProxyType
-from typing import Final
 
 import msgspec
 
 from cnnpipe.annotations import SPLITS, LabelledObject, LabelledPicture, PinnedSplit, Split, SplitRow
+from cnnpipe.datasets.split_names import split_of_folder, split_of_value
 from cnnpipe.datasets.spreading import PlacedGroup, spread_classes
 from cnnpipe.errors import DataError
 from cnnpipe.files import read_jsonl, write_bytes, write_jsonl
@@ -41,20 +40,6 @@ from cnnpipe.formats.via.labels import attributes_in_use, describe_attributes, l
 from cnnpipe.params.load import did_you_mean
 from cnnpipe.params.split import SplitParams
 from cnnpipe.seeding import uniform_of
-
-# What people call a split, in a folder or an attribute; compared without case.
-SPLIT_NAMES: Final[Mapping[str, Split]] = MappingProxyType(
-    {
-        "train": "train",
-        "training": "train",
-        "val": "val",
-        "valid": "val",
-        "validation": "val",
-        "dev": "val",
-        "test": "test",
-        "testing": "test",
-    }
-)
 
 
 class _Group(msgspec.Struct, frozen=True):
@@ -123,12 +108,6 @@ def pin(validated: Path, splits: Path, pinned: Path, *, spread: bool = True) -> 
     return Counter(line.split for line in new)
 
 
-def split_of_folder(image_id: str) -> Split | None:
-    """Return the split that a folder of the path names; the innermost one counts."""
-    named = [SPLIT_NAMES.get(part.lower()) for part in PurePosixPath(image_id).parent.parts]
-    return next((given for given in reversed(named) if given), None)
-
-
 def _append(pinned: Path, new: Iterable[PinnedSplit]) -> None:
     """Add lines to the file, whole; those that stand there keep every byte."""
     old = pinned.read_bytes() if pinned.exists() else b""
@@ -164,16 +143,12 @@ def _splits_of_attribute(
         there = f"the file attributes are: {describe_attributes(uses)}"
         fix = f"{did_you_mean(attribute, uses)}set split.given_attribute in params.yaml; {there}"
         raise DataError(where, f"no picture has the file attribute {attribute!r}", fix)
-    found = {p.image_id: _split_of_value(labels_of(p.file_attributes.get(attribute))) for p in pictures}
+    found = {p.image_id: split_of_value(labels_of(p.file_attributes.get(attribute))) for p in pictures}
     if not any(found.values()):
         values = ", ".join(sorted(uses[attribute].labels)[:10]) or "none"
         fix = f"give it values such as {', '.join(SPLITS)}, or set split.given: none"
         raise DataError(where, f"no value of {attribute!r} names a split; there are: {values}", fix)
     return found
-
-
-def _split_of_value(labels: Sequence[str]) -> Split | None:
-    return SPLIT_NAMES.get(labels[0].lower()) if len(labels) == 1 else None
 
 
 def _make_groups(

@@ -1,7 +1,7 @@
 """Stage `validate`: the gate. It drops or clips by rule, fails over the limits, and reports."""
 
 import shutil
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,20 +16,24 @@ from cnnpipe.annotations import (
     Picture,
     Region,
     Unit,
-    found,
     in_order,
 )
+from cnnpipe.datasets.alike_pictures import check_alike
+from cnnpipe.datasets.checked_boxes import check_boxes
+from cnnpipe.datasets.checked_classes import check_classes, check_tidiness
+from cnnpipe.datasets.checked_pictures import check_pictures
 from cnnpipe.datasets.checked_regions import check_regions
 from cnnpipe.errors import DataError, ParamsError
-from cnnpipe.files import read_jsonl, whole_folder, write_jsonl
+from cnnpipe.files import read_json, read_jsonl, whole_folder, write_jsonl
+from cnnpipe.formats.via.declared_union import DeclaredAttributes
+from cnnpipe.formats.via.labelling import Labelling, option_names
 from cnnpipe.formats.via.labels import (
     AttributeUse,
     attributes_in_use,
     describe_attributes,
     guess_label_attribute,
-    labels_of,
 )
-from cnnpipe.formats.via.spelling import near_spellings
+from cnnpipe.formats.via.records import DeclaredAttribute
 from cnnpipe.geometry.shapes import Shape
 from cnnpipe.params.load import did_you_mean
 from cnnpipe.params.validate import ValidateParams
@@ -37,9 +41,11 @@ from cnnpipe.paths import state_dir
 from cnnpipe.reports.validation import write_report
 from cnnpipe.reports.validation_summary import CodeSummary, Summary, count_classes, summarise_codes
 
-_FEWEST_PICTURES = 3  # of a class: one for each of train, val and test
 # codes of pictures that are named and cannot be used
 LOST = ("picture-missing", "picture-outside", "picture-ambiguous", "picture-unreadable", "entry-unreadable")
+
+# of no error, and yet reasons why nothing may be left
+WHY_NOTHING = ("picture-unchecked", "label-left-out")
 
 
 class Ingested(msgspec.Struct, frozen=True):
@@ -48,6 +54,7 @@ class Ingested(msgspec.Struct, frozen=True):
     pictures: list[Picture]
     regions: list[Region]
     findings: list[Finding]
+    declared: DeclaredAttributes = DeclaredAttributes()
 
     @property
     def num_pictures(self) -> int:
@@ -84,6 +91,7 @@ def validate(ingested: Path, raw_dir: Path, out: Path, params: ValidateParams) -
         pictures=read_jsonl(ingested / "images.jsonl", Picture),
         regions=read_jsonl(ingested / "annotations.jsonl", Region),
         findings=read_jsonl(ingested / "findings.jsonl", Finding),
+        declared=read_json(ingested / "attributes.json", DeclaredAttributes),
     )
     passed = check_records(data, params, str(ingested))
     summary = _summarise(data, passed, params)
@@ -109,10 +117,26 @@ def check_records(data: Ingested, params: ValidateParams, where: str) -> Passed:
         DataError: an attribute of `params` does not exist in the data, which is called `where`.
     """
     attribute = _label_attribute(data.regions, params, where)
+    image_attribute = _image_label_attribute(data.pictures, params, where)
     by_id = {picture.image_id: picture for picture in data.pictures}
-    objects, region_findings = check_regions(data.regions, by_id, attribute=attribute, params=params)
-    pictures, picture_findings = _check_pictures(data, params.image_label_attribute, where)
-    findings = data.findings + region_findings + picture_findings + _check_classes(pictures, objects)
+    objects, region_findings = check_regions(
+        data.regions, by_id, labelling=_labelling(attribute, data.declared.region, params), params=params
+    )
+    annotated = {region.image_id for region in data.regions}
+    of_pictures = _labelling(image_attribute, data.declared.file, params)
+    pictures, picture_findings = check_pictures(data.pictures, annotated, of_pictures, params)
+    findings = [
+        *data.findings,
+        *region_findings,
+        *picture_findings,
+        *check_boxes(objects, by_id, params),
+        *check_alike(data.pictures, bits=params.near_duplicate_bits),
+        *check_classes(pictures, objects, most_uneven=params.imbalance_ratio),
+        *check_tidiness(((r.image_id, r.attributes) for r in data.regions), attribute, of="regions"),
+        *check_tidiness(
+            ((p.image_id, p.file_attributes) for p in data.pictures), image_attribute, of="pictures"
+        ),
+    ]
     return Passed(pictures, objects, in_order(findings), attribute)
 
 
@@ -145,92 +169,32 @@ def _label_attribute(regions: Sequence[Region], params: ValidateParams, where: s
     raise _no_attribute(what, "validate.label_attribute", wanted, uses, where)
 
 
+def _image_label_attribute(pictures: Sequence[Picture], params: ValidateParams, where: str) -> str | None:
+    """Return the file attribute with the class of whole pictures; None: there is none.
+
+    Raises:
+        DataError: no picture has it.
+    """
+    attribute = params.image_label_attribute
+    uses = attributes_in_use(picture.file_attributes for picture in pictures)
+    if attribute is not None and pictures and attribute not in uses:
+        what = f"no picture has the file attribute {attribute!r}"
+        raise _no_attribute(what, "validate.image_label_attribute (null: none)", attribute, uses, where)
+    return attribute
+
+
+def _labelling(
+    attribute: str | None, declared: Mapping[str, DeclaredAttribute], params: ValidateParams
+) -> Labelling:
+    names = option_names(declared.get(attribute or ""), params.label_text)
+    return Labelling(attribute=attribute, names=names, mapping=params.label_map)
+
+
 def _no_attribute(
     what: str, key: str, wanted: str, uses: Mapping[str, AttributeUse], where: str
 ) -> DataError:
     there = f"the attributes are: {describe_attributes(uses)}"
     return DataError(where, what, f"{did_you_mean(wanted, uses)}set {key} in params.yaml; {there}")
-
-
-def _check_pictures(
-    data: Ingested, attribute: str | None, where: str
-) -> tuple[list[LabelledPicture], list[Finding]]:
-    """Return the pictures with their labels, and what is to be said of them."""
-    uses = attributes_in_use(picture.file_attributes for picture in data.pictures)
-    if attribute is not None and data.pictures and attribute not in uses:
-        what = f"no picture has the file attribute {attribute!r}"
-        raise _no_attribute(what, "validate.image_label_attribute (null: none)", attribute, uses, where)
-    annotated = {region.image_id for region in data.regions}
-    first_of: dict[str, str] = {}
-    pictures, findings = [], []
-    for picture in data.pictures:
-        labels = labels_of(picture.file_attributes.get(attribute)) if attribute is not None else []
-        if attribute is not None and len(labels) != 1:
-            what = f"{attribute!r} has {'several values' if labels else 'no value'}"
-            findings.append(found("image-label-missing", picture.image_id, what, "give it one value in VIA"))
-        if picture.image_id not in annotated:
-            what, fix = (
-                "has no region: no object, or not yet annotated",
-                "annotate it, if something is to be seen",
-            )
-            findings.append(found("picture-empty", picture.image_id, what, fix))
-        first = first_of.setdefault(picture.sha256, picture.image_id)
-        if first != picture.image_id:
-            what = f"the same file as {first}; one group in the split"
-            findings.append(found("picture-duplicate", picture.image_id, what, "delete one of the two"))
-        label = labels[0] if len(labels) == 1 else None
-        pictures.append(_to_labelled(picture, label, is_annotated=picture.image_id in annotated))
-    return pictures, findings
-
-
-def _to_labelled(picture: Picture, label: str | None, *, is_annotated: bool) -> LabelledPicture:
-    return LabelledPicture(
-        image_id=picture.image_id,
-        width=picture.width,
-        height=picture.height,
-        sha256=picture.sha256,
-        perceptual_hash=picture.perceptual_hash,
-        label=label,
-        is_annotated=is_annotated,
-        file_attributes=picture.file_attributes,
-    )
-
-
-def _check_classes(pictures: Iterable[LabelledPicture], objects: Iterable[LabelledObject]) -> list[Finding]:
-    """Notice rare classes and near spellings, of objects and of whole pictures apart."""
-    findings = []
-    by_picture = {picture.image_id: picture.label for picture in pictures if picture.label is not None}
-    for places in (_pictures_of_objects(objects), _invert(by_picture)):
-        for label, image_ids in sorted(places.items()):
-            if len(image_ids) < _FEWEST_PICTURES:
-                what = f"class {label!r} is in {len(image_ids)} pictures: a split will lack it"
-                findings.append(
-                    found("class-rare", min(image_ids), what, "annotate more, or rename the class")
-                )
-        for one, other in near_spellings(places):
-            rare, common = sorted((one, other), key=lambda label: (len(places[label]), label))
-            what = f"{_sized(rare, places)} is spelled almost like {_sized(common, places)}"
-            fix = "if they are one class, give them one spelling in VIA"
-            findings.append(found("label-spelling", min(places[rare]), what, fix))
-    return findings
-
-
-def _sized(label: str, places: Mapping[str, set[str]]) -> str:
-    return f"{label!r} ({len(places[label])} pictures)"
-
-
-def _pictures_of_objects(objects: Iterable[LabelledObject]) -> dict[str, set[str]]:
-    places: dict[str, set[str]] = defaultdict(set)
-    for each in objects:
-        places[each.label].add(each.image_id)
-    return places
-
-
-def _invert(labels: Mapping[str, str]) -> dict[str, set[str]]:
-    places: dict[str, set[str]] = defaultdict(set)
-    for image_id, label in labels.items():
-        places[label].add(image_id)
-    return places
 
 
 def _summarise(data: Ingested, passed: Passed, params: ValidateParams) -> Summary:
@@ -255,6 +219,10 @@ def _decisions(params: ValidateParams, attribute: str | None) -> dict[str, Any]:
         "label_attribute": attribute,
         "label_attribute_was_guessed": params.label_attribute == "auto",
         "image_label_attribute": params.image_label_attribute,
+        "label_text": params.label_text,
+        "label_map": params.label_map,
+        "several_labels": params.several_labels,
+        "without_regions": params.without_regions,
         "polyline_as_outline": params.polyline_as_outline,
         "min_side_px": params.min_side_px,
     }
@@ -267,7 +235,7 @@ def _faults(summary: Summary) -> list[str]:
         lost = [
             f"{code.count} {code.code}"
             for code in summary.findings
-            if (code.severity == "error" or code.code == "picture-unchecked") and code.count
+            if (code.severity == "error" or code.code in WHY_NOTHING) and code.count
         ]
         why = f" ({', '.join(lost)})" if lost else ""
         faults.append(f"no object with a class is left of {summary.counts['regions']} regions{why}")

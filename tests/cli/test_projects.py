@@ -75,6 +75,32 @@ def test_init_then_update(tmp_path: Path) -> None:
     ]
 
 
+def test_init_says_what_the_options_would_be_called(tmp_path: Path) -> None:
+    make_project(tmp_path / "mine", labels=("0", "1"))
+    path = tmp_path / "mine/via_project.json"
+    value = json.loads(path.read_text())
+    options = {"0": "left shoe", "1": "right shoe"}
+    value["_via_attributes"] = {"region": {"class": {"type": "dropdown", "options": options}}, "file": {}}
+    path.write_text(json.dumps(value))
+    shown = init(tmp_path)
+    assert (
+        "note:    the classes are numbers with descriptions (0 is left shoe, 1 is right shoe): "
+        "--label-text description takes those"
+    ) in shown.stdout.splitlines()
+    (tmp_path / "map.yaml").write_text("right shoe: null\n")
+    named = init(
+        tmp_path,
+        "named",
+        *("--label-text", "description", "--labels", "map.yaml", "--without-regions", "unannotated"),
+    )
+    assert "classes: left shoe 12" in named.stdout.splitlines()
+    assert "noticed: 6 label-left-out" in named.stdout.splitlines()
+    assert "are numbers" not in named.stdout
+    wrong = init(tmp_path, "wrong", "--labels", "gone.yaml")
+    assert (wrong.returncode, wrong.stdout) == (3, "")
+    assert wrong.stderr.startswith("error: gone.yaml: cannot be read: No such file or directory\n  fix: ")
+
+
 def test_a_taken_folder_exits_2_and_bad_data_3(tmp_path: Path) -> None:
     make_project(tmp_path / "mine")
     (tmp_path / "taken").mkdir()

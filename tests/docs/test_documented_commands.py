@@ -5,6 +5,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer.main
@@ -68,11 +69,20 @@ def dvc_parser(words: list[str]) -> argparse.ArgumentParser:
 def test_every_command_and_option_of_cnnpipe_exists(page: str, words: list[str]) -> None:
     name, *rest = (word.strip("[]…,.") for word in words)
     assert name in COMMANDS or name == "--help", f"{page}: there is no command {name}"
-    command = COMMANDS.get(name)
+    command, rest = _subcommand(COMMANDS.get(name), rest)
     if command is None or command.context_settings.get("ignore_unknown_options"):
         return  # handed on to dvc
     known = {option for param in command.params for option in (*param.opts, *param.secondary_opts)}
     assert set(options_in(rest)) <= known | {"--help"}, page
+
+
+def _subcommand(command: Any, rest: list[str]) -> tuple[Any, list[str]]:
+    """Return the command that is meant where `command` is a group of several, e.g. `via check`."""
+    while getattr(command, "commands", None) and rest and not rest[0].startswith("-"):
+        several = [name for name in rest[0].split("|") if name]
+        assert set(several) <= set(command.commands), f"there is no command {rest[0]}"
+        command, rest = command.commands[several[0]], rest[1:]
+    return command, rest
 
 
 @pytest.mark.parametrize(("page", "words"), mentions("dvc"), ids=name_of)
@@ -93,6 +103,8 @@ def test_every_page_that_is_linked_exists(page: Path) -> None:
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_has_help_and_a_place_in_the_readme(name: str) -> None:
     assert COMMANDS[name].help
+    for below in getattr(COMMANDS[name], "commands", {}).values():
+        assert below.help
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert re.search(rf"`(cnnpipe )?{name}\b", readme), f"the README does not name `cnnpipe {name}`"
 

@@ -1,4 +1,4 @@
-"""The six shapes: outlines and boxes."""
+"""The shapes of VIA: outlines and boxes."""
 
 import math
 
@@ -12,6 +12,9 @@ from cnnpipe.geometry.boxes import Box
 from cnnpipe.geometry.shapes import (
     Circle,
     Ellipse,
+    ExtremeCircle,
+    ExtremeRect,
+    Line,
     Point,
     Polygon,
     Polyline,
@@ -23,6 +26,7 @@ from cnnpipe.geometry.shapes import (
 
 places = st.floats(-500, 500)
 sizes = st.floats(0.1, 500)
+tenths = st.integers(-5000, 5000).map(lambda n: n / 10)  # three points are not nearly on one line
 points = st.lists(st.tuples(places, places), max_size=12)
 shapes: st.SearchStrategy[Shape] = st.one_of(
     st.builds(Rect, places, places, sizes, sizes),
@@ -31,6 +35,9 @@ shapes: st.SearchStrategy[Shape] = st.one_of(
     points.map(lambda each: Polygon(tuple(x for x, _ in each), tuple(y for _, y in each))),
     points.map(lambda each: Polyline(tuple(x for x, _ in each), tuple(y for _, y in each))),
     st.builds(Point, places, places),
+    st.builds(Line, places, places, places, places),
+    st.builds(ExtremeRect, *[st.tuples(places, places, places, places)] * 2),
+    st.builds(ExtremeCircle, *[st.tuples(tenths, tenths, tenths)] * 2),
 )
 
 
@@ -58,6 +65,10 @@ def test_the_box_holds_the_outline_and_touches_it(shape: Shape) -> None:
         pytest.param(Rect(1, 2, 3, 4), Box(1, 2, 4, 6), id="rect"),
         pytest.param(Circle(10, 20, 5), Box(5, 15, 15, 25), id="circle"),
         pytest.param(Ellipse(0, 0, 4, 2), Box(-4, -2, 4, 2), id="ellipse"),
+        pytest.param(ExtremeRect((3, 9, 5, 4), (4, 5, 1, 8)), Box(3, 1, 9, 8), id="extreme rectangle"),
+        pytest.param(ExtremeCircle((0, 10, 5), (5, 5, 10)), Box(0, 0, 10, 10), id="extreme circle"),
+        pytest.param(ExtremeCircle((0, 1, 2), (0, 1, 2)), None, id="extreme circle on a line"),
+        pytest.param(Line(0, 0, 5, 5), None, id="line"),
         pytest.param(Ellipse(0, 0, 4, 2, math.pi / 2), Box(-2, -4, 2, 4), id="ellipse, upright"),
         pytest.param(Polygon((0, 4, 2), (1, 1, 5)), Box(0, 1, 4, 5), id="polygon"),
         pytest.param(Polyline((0, 4, 2), (1, 1, 5)), Box(0, 1, 4, 5), id="polyline"),

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from synthetic import entry, make_project, noise_picture, rect, write_via
 
-from cnnpipe.annotations import Picture
+from cnnpipe.annotations import LabelledObject, Picture
 from cnnpipe.errors import BusyError, CnnpipeError, DataError, ParamsError, StorageError
 from cnnpipe.files import read_jsonl
 from cnnpipe.params.document import Document
@@ -86,6 +86,21 @@ def test_a_project_is_made_of_any_via_file(
         ["fcos-lite0"] if task == "detect" else ["lenet", "lite0"]
     )
     assert [path.name for path in tmp_path.iterdir() if path.name.endswith(".part")] == []
+
+
+def test_a_table_makes_a_project_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine").mkdir()
+    rows = [
+        "filename,file_size,file_attributes,region_count,region_id,region_shape_attributes,region_attributes"
+    ]
+    shape = '"{""name"":""rect"",""x"":1,""y"":1,""width"":9,""height"":9}"'
+    for number in range(4):
+        noise_picture(number).save(tmp_path / f"mine/{number}.png")
+        rows.append(f'{number}.png,-1,"{{}}",1,0,{shape},"{{""class"":""ab""}}"')
+    (tmp_path / "mine/via.csv").write_text("\n".join(rows))
+    made = make(tmp_path, tmp_path / "mine/via.csv")
+    assert [each.label for each in made.survey.objects] == ["ab"] * 4
+    assert len(run_data_stages(tmp_path / "project", monkeypatch)) == 4
 
 
 def test_odd_names_go_the_whole_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -205,8 +220,10 @@ def test_a_project_among_the_pictures_is_refused(tmp_path: Path) -> None:
     ("content", "told"),
     [
         pytest.param('{"a": ', "the file ends too early", id="cut off"),
-        pytest.param("filename,file_size,", "annotations in CSV", id="CSV"),
-        pytest.param('{"images": [], "annotations": []}', "a COCO file", id="COCO"),
+        pytest.param("filename,file_size,", "does not name the columns of VIA's CSV", id="CSV"),
+        pytest.param('{"images": [], "annotations": []}', "names no picture at all", id="COCO"),
+        pytest.param('{"region": {}, "file": {}}', "names no picture at all", id="attributes"),
+        pytest.param("https://example.org/a.png\n", "of 1 pictures named, 0 can be used", id="addresses"),
         pytest.param("{}", "names no picture at all", id="no entry"),
         pytest.param("", "is empty", id="empty"),
     ],
@@ -309,6 +326,74 @@ def test_a_file_attribute_can_be_asked_for(tmp_path: Path) -> None:
     make_project(tmp_path / "mine")
     made = make(tmp_path, task="classify", label="scene")
     assert (made.survey.label.source, made.survey.label.why) == ("pictures", "named by --label")
+
+
+def numbered(tmp_path: Path, *bare: str) -> None:
+    """Annotate 4 pictures with the options 0 and 1 of a radio, and name those of `bare` without regions."""
+    (tmp_path / "mine").mkdir()
+    entries = [entry(f"{n}.png", rect(1, 1, 9, 9, **{"class": str(n % 2)})) for n in range(4)]
+    entries += [entry(name) for name in bare]
+    for number, each in enumerate(entries):
+        noise_picture(number).save(tmp_path / "mine" / each["filename"])
+    write_via(tmp_path / "mine/via_project.json", entries)
+    value = json.loads((tmp_path / "mine/via_project.json").read_text())
+    declared = {"type": "radio", "options": {"0": "hen", "1": "fox"}, "default_options": {}}
+    value["_via_attributes"] = {"region": {"class": declared}, "file": {}}
+    (tmp_path / "mine/via_project.json").write_text(json.dumps(value))
+
+
+def test_numbers_that_have_names_are_told(tmp_path: Path) -> None:
+    numbered(tmp_path)
+    made = make(tmp_path)
+    assert {each.label for each in made.survey.objects} == {"0", "1"}
+    assert made.survey.described == {"0": "hen", "1": "fox"}
+    assert params_of(tmp_path / "project").validate_.label_text == "id"
+
+
+def test_names_of_options_and_a_map_of_spellings_go_into_the_params(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    numbered(tmp_path)
+    (tmp_path / "map.yaml").write_text("hen: fowl\n7: null\n")
+    made = make(tmp_path, labels=tmp_path / "map.yaml", label_text="description")
+    assert {each.label for each in made.survey.objects} == {"fowl", "fox"}
+    assert made.survey.described == {}
+    gate = params_of(tmp_path / "project").validate_
+    assert (gate.label_text, gate.label_map) == ("description", {"hen": "fowl", "7": None})
+    run_data_stages(tmp_path / "project", monkeypatch)
+    objects = read_jsonl(Path("data/validated/objects.jsonl"), LabelledObject)
+    assert [each.label for each in objects] == ["fowl", "fox", "fowl", "fox"]
+
+
+@pytest.mark.parametrize("text", ["", "- a", "a: [b]", "a: ' '", "a: b: c"])
+def test_a_map_that_is_none_stops_before_anything_is_made(tmp_path: Path, text: str) -> None:
+    numbered(tmp_path)
+    (tmp_path / "map.yaml").write_text(text)
+    with pytest.raises(DataError, match=r"map\.yaml"):
+        make(tmp_path, labels=tmp_path / "map.yaml")
+    assert not (tmp_path / "project").exists()
+
+
+@pytest.mark.parametrize(
+    ("num_bare", "wanted", "expected"),
+    [
+        (4, None, "negative"),
+        (5, None, "unannotated"),
+        (5, "negative", "negative"),
+        (1, "unannotated", "unannotated"),
+    ],
+)
+def test_what_pictures_without_regions_mean_follows_from_their_number_or_is_said(
+    tmp_path: Path, num_bare: int, wanted: str | None, expected: str
+) -> None:
+    numbered(tmp_path, *(f"bare{n}.png" for n in range(num_bare)))
+    made = make(tmp_path, without_regions=wanted)
+    assert params_of(tmp_path / "project").validate_.without_regions == expected
+    assert made.survey.bare_why.startswith(f"{num_bare} of {4 + num_bare} pictures have no region")
+    assert sum(picture.is_pending for picture in made.survey.pictures) == (
+        num_bare if expected == "unannotated" else 0
+    )
+    assert ("validate.without_regions" in made.unusual) == (expected == "unannotated")
 
 
 def test_a_full_disk_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
-from surveys import a_survey
+from surveys import a_gate, a_survey
 
 from cnnpipe.params.document import Document
 from cnnpipe.params.load import check, read_yaml
@@ -18,7 +18,7 @@ from cnnpipe.projects.survey import Task
 ROOT = Path(__file__).resolve().parents[2]
 LAYOUT = Layout(images_dir="images", annotations=("images/via.json",))
 # what the data decides; all else stands in the repository's own params.yaml
-SIZED = {"warmup_epochs", "epochs", "side_px", "max_side_px", "source", "without_objects"}
+SIZED = {"warmup_epochs", "epochs", "side_px", "max_side_px", "source"}
 
 
 def read(text: str) -> dict[str, Any]:
@@ -75,6 +75,18 @@ def test_recipes_are_the_repository_s_own(task: Task, experiments: list[str]) ->
 
 
 @pytest.mark.parametrize("task", ["detect", "classify"])
+def test_the_gate_is_that_of_the_survey_and_of_the_repository(task: Task) -> None:
+    mapping = {"a: b": "c", '"q" # \U0001f98a': None, "3": "true", "x": "y"}
+    gate = a_gate(label_map=mapping, label_text="description", without_regions="unannotated")
+    made = read(render_params(a_survey(task, gate=gate), LAYOUT))["validate"]
+    assert made | {"limits": {}} == gate.model_dump()
+    usual = read(render_params(a_survey(task), LAYOUT))["validate"]
+    own = read_yaml(ROOT / "params.yaml")["validate"]
+    of_the_data = {"label_attribute", "image_label_attribute", "limits"}
+    assert without(of_the_data, usual) == without(of_the_data, own)
+
+
+@pytest.mark.parametrize("task", ["detect", "classify"])
 def test_every_key_says_what_it_means(task: Task) -> None:
     for line in render_params(a_survey(task), LAYOUT).splitlines():
         if ":" in line and not line.lstrip().startswith(("#", "-")):
@@ -94,6 +106,7 @@ def test_every_key_says_what_it_means(task: Task) -> None:
         '"q"\\.json',
         "$epochs ${item}.json",
         "a\nb",
+        "\U0001f98a \x7f\x85\u2028\ufeff",
     ],
 )
 def test_names_are_what_they_are(tmp_path: Path, task: Task, odd: str) -> None:

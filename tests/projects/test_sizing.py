@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from surveys import a_survey
+from surveys import a_gate, a_survey
 
 from cnnpipe.annotations import found
 from cnnpipe.projects import sizing
@@ -54,13 +54,12 @@ def test_training_stays_within_its_budget_or_at_a_bound(num_pictures: int, objec
         assert abs(epochs * num_training / per_second - pace.budget_s) <= num_training / per_second
 
 
-@pytest.mark.parametrize(("num_empty", "expected"), [(0, "keep"), (25, "keep"), (26, "leave_out")])
-def test_pictures_without_objects(num_empty: int, expected: str) -> None:
-    survey = a_survey(num_empty=num_empty)
-    sized = sizing.detect(survey)["without_objects"]
-    assert sized.value == expected
-    assert sized.why.startswith(f"{num_empty} of 50 pictures have no object")
-    assert ("augment.detect.without_objects" in sizing.unusual(survey)) == (expected == "leave_out")
+@pytest.mark.parametrize("means", ["negative", "unannotated"])
+def test_what_pictures_without_regions_mean_is_said_with_its_reason(means: str) -> None:
+    survey = a_survey(num_empty=26, gate=a_gate(without_regions=means))
+    sized = sizing.gate(survey)["without_regions"]
+    assert (sized.value, sized.why) == (means, "26 of 50 pictures have no region")
+    assert ("validate.without_regions" in sizing.unusual(survey)) == (means == "unannotated")
 
 
 @pytest.mark.parametrize(

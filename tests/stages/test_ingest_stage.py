@@ -255,6 +255,68 @@ def test_boxes_in_the_frame_before_the_exif_turn_are_noticed(
     assert findings == ([("exif-frame", 1)] if noticed else [])
 
 
+def test_a_picture_annotated_unturned_is_noticed_as_a_whole(tmp_path: Path) -> None:
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    exif = Image.Exif()
+    exif[0x0112] = 8
+    for name in ("all.png", "some.png", "none.png"):
+        noise_picture(1, width=40, height=24).save(raw / name, exif=exif)  # upright: 24 x 40
+    turned, either, upright = rect(30, 5, 9, 9), rect(1, 1, 9, 9), rect(1, 30, 9, 9)
+    regions = {"all.png": [turned, turned], "some.png": [turned, either], "none.png": [upright]}
+    write_via(raw / "via.json", [entry(name, *each) for name, each in regions.items()])
+    ingest(tmp_path / "out", params(raw))
+    findings = read(tmp_path / "out")[2]
+    assert {finding.code for finding in findings} == {"exif-frame"}
+    assert [(finding.where, finding.region) for finding in findings] == [
+        ("all.png", None),
+        ("all.png", 0),
+        ("all.png", 1),
+        ("some.png", 0),
+    ]
+    assert findings[0].what == (
+        "all its boxes (2) fit the picture only before its EXIF turn (orientation 8): "
+        "it was annotated unturned"
+    )
+
+
+def declare(path: Path, attributes: Any) -> None:
+    value = json.loads(path.read_text())
+    path.write_text(json.dumps(value | {"_via_attributes": attributes}))
+
+
+def test_what_the_files_declare_is_written_as_one(tmp_path: Path) -> None:
+    raw = tmp_path / "raw"
+    put(raw, "a.png", "b.png")
+    for name in ("a", "b"):
+        write_via(raw / f"{name}.json", [entry(f"{name}.png")])
+    declare(raw / "a.json", {"region": {"class": {"type": "radio", "options": {"0": "hen", "1": ""}}}})
+    of_b = {"type": "radio", "options": {"0": "fox", "1": "owl", "2": "bee"}}
+    declare(raw / "b.json", {"region": {"class": of_b}, "file": {"scene": {"type": "text"}}})
+    counts = ingest(tmp_path / "out", params(raw))
+    written = json.loads((tmp_path / "out/attributes.json").read_text())
+    assert written["region"]["class"]["type"] == "radio"
+    assert written["region"]["class"]["options"] == {"0": "hen", "1": "owl", "2": "bee"}
+    assert written["file"]["scene"]["type"] == "text"
+    assert counts["attribute-conflict"] == 1
+    [conflict] = [each for each in read(tmp_path / "out")[2] if each.code == "attribute-conflict"]
+    assert (conflict.where, conflict.what) == (
+        "b.json",
+        "the region attribute 'class': option '0' means 'fox', but 'hen' in a file before it; that counts",
+    )
+
+
+def test_how_much_is_to_be_seen_in_a_picture_is_noted(tmp_path: Path) -> None:
+    raw = tmp_path / "raw"
+    put(raw, "noise.png")
+    Image.new("L", (300, 200), 77).save(raw / "plain.png")
+    write_via(raw / "via.json", [entry("noise.png"), entry("plain.png")])
+    ingest(tmp_path / "out", params(raw))
+    noise, plain = read(tmp_path / "out")[0]
+    assert (noise.contrast or 0) > 10
+    assert plain.contrast == 0
+
+
 def test_a_pattern_without_a_match_tells_what_is_there(tmp_path: Path) -> None:
     make_project(tmp_path / "raw")
     with pytest.raises(
@@ -262,6 +324,47 @@ def test_a_pattern_without_a_match_tells_what_is_there(tmp_path: Path) -> None:
     ):
         ingest(tmp_path / "out", params(tmp_path / "raw", "labels*.json"))
     assert not (tmp_path / "out").exists()
+
+
+def test_files_of_every_kind_are_taken_together(tmp_path: Path) -> None:
+    raw = tmp_path / "raw"
+    put(raw, "a.png", "b.png", "c.png", "d.png")
+    write_via(raw / "1.json", [entry("a.png", rect(1, 0, 5, 5, **{"class": "0"}))], project=False)
+    header = (
+        "filename,file_size,file_attributes,region_count,region_id,region_shape_attributes,region_attributes"
+    )
+    shape = '"{""name"":""rect"",""x"":2,""y"":0,""width"":5,""height"":5}"'
+    (raw / "2.csv").write_text(f'{header}\nb.png,-1,"{{}}",1,0,{shape},"{{""class"":""0""}}"')
+    (raw / "3.json").write_text(
+        json.dumps({"region": {"class": {"type": "radio", "options": {"0": "hen"}}}, "file": {}})
+    )
+    (raw / "4.txt").write_text("d.png\n")
+    images = [{"id": 1, "file_name": "c.png", "width": 32, "height": 32}]
+    box = {"id": 1, "image_id": 1, "category_id": 1, "bbox": [3, 0, 5, 5], "segmentation": [], "area": 25}
+    categories = [{"id": 1, "name": "0", "supercategory": "class"}]
+    (raw / "5.json").write_text(
+        json.dumps({"info": {}, "images": images, "annotations": [box], "categories": categories})
+    )
+    counts = ingest(tmp_path / "out", params(raw, "*.*[nvt]"))
+    pictures, regions, _ = read(tmp_path / "out")
+    assert [picture.image_id for picture in pictures] == ["a.png", "b.png", "c.png", "d.png"]
+    assert [(region.image_id, region.attributes) for region in regions] == [
+        (name, {"class": "0"}) for name in ("a.png", "b.png", "c.png")
+    ]
+    assert xs_of(regions) == [1, 2, 3]
+    assert counts["annotation files"] == 5
+    declared = json.loads((tmp_path / "out/attributes.json").read_text())
+    assert declared["region"]["class"]["options"]["0"] == "hen"
+
+
+def test_tables_are_among_what_is_there(tmp_path: Path) -> None:
+    make_project(tmp_path / "raw")
+    (tmp_path / "raw/via.CSV").write_text("")
+    with pytest.raises(DataError, match=r"there are: via\.CSV, via_project\.json"):
+        ingest(tmp_path / "out", params(tmp_path / "raw", "labels*.json"))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match=r"no \.json or \.csv file lies there"):
+        ingest(tmp_path / "out", params(tmp_path / "empty"))
 
 
 def test_a_missing_raw_folder_is_named(tmp_path: Path) -> None:

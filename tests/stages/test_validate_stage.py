@@ -1,12 +1,14 @@
 """The gate: what passes, what is dropped or clipped and why, and when the data is refused."""
 
 import json
+import shutil
 from collections.abc import Mapping
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import pytest
+from surveys import a_gate
 from synthetic import entry, make_project, noise_picture, polygon, rect, write_via
 
 from cnnpipe.annotations import LabelledObject, LabelledPicture
@@ -14,7 +16,6 @@ from cnnpipe.errors import DataError, ParamsError
 from cnnpipe.files import read_jsonl
 from cnnpipe.geometry.boxes import Box
 from cnnpipe.params.ingest import IngestParams
-from cnnpipe.params.validate import ValidateParams
 from cnnpipe.stages.ingest import ingest
 from cnnpipe.stages.validate import validate
 
@@ -24,17 +25,6 @@ DATA = Path(__file__).resolve().parents[2].parent / "shared/data"
 @pytest.fixture(autouse=True)
 def _state_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CNNPIPE_STATE", str(tmp_path / "state"))
-
-
-def params(**changes: Any) -> ValidateParams:
-    wanted: dict[str, Any] = {
-        "label_attribute": "class",
-        "image_label_attribute": None,
-        "polyline_as_outline": True,
-        "min_side_px": 3.0,
-        "limits": {},
-    }
-    return ValidateParams(**(wanted | changes))
 
 
 def ingest_into(folder: Path, *entries: Mapping[str, Any]) -> None:
@@ -50,7 +40,7 @@ def ingest_into(folder: Path, *entries: Mapping[str, Any]) -> None:
 
 
 def run(folder: Path, **changes: Any) -> Mapping[str, int]:
-    return validate(folder / "ingested", folder / "raw", folder / "out", params(**changes))
+    return validate(folder / "ingested", folder / "raw", folder / "out", a_gate(**changes))
 
 
 def objects(folder: Path) -> list[LabelledObject]:
@@ -183,7 +173,7 @@ def test_a_polyline_is_an_outline_only_where_params_say_so(tmp_path: Path) -> No
     ingest_into(tmp_path, entry("a.png", KEPT, line))
     run(tmp_path)
     assert objects(tmp_path)[1].box == Box(1, 1, 9, 9)
-    assert objects(tmp_path)[1].outline == [(1, 1), (9, 1), (5, 9)]
+    assert objects(tmp_path)[1].outline == ((1, 9, 5), (1, 1, 9))
     run(tmp_path, polyline_as_outline=False)
     assert len(objects(tmp_path)) == 1
     assert codes(tmp_path / "out")["shape-without-area"] == [("a.png", 1)]
@@ -379,6 +369,26 @@ def test_the_page_is_whole_and_harmless(tmp_path: Path) -> None:
     assert "region 1" in page.text
 
 
+@pytest.mark.parametrize(("is_there", "shown"), [(True, 2), (False, 1)])
+def test_a_picture_that_is_there_twice_is_shown_beside_its_copy(
+    tmp_path: Path, is_there: bool, shown: int
+) -> None:
+    others = [entry(name, KEPT, rect(20, 20, 9, 9, **{"class": "a"})) for name in ("b.png", "c.png")]
+    ingest_into(tmp_path, entry("a.png", KEPT), *others)
+    shutil.copyfile(tmp_path / "raw/a.png", tmp_path / "raw/b.png")
+    wanted = IngestParams(
+        raw_dir=str(tmp_path / "raw"), annotations=["via.json"], images_dir=".", max_pixels=10**8
+    )
+    ingest(tmp_path / "ingested", wanted)
+    if not is_there:
+        (tmp_path / "raw/a.png").unlink()
+    run(tmp_path)
+    assert set(codes(tmp_path / "out")) == {"picture-duplicate"}
+    page = _Reader()
+    page.feed((tmp_path / "out/report.html").read_text(encoding="utf-8"))
+    assert len(page.loads) == shown
+
+
 def test_the_same_input_gives_the_same_bytes(tmp_path: Path) -> None:
     ingest_into(
         tmp_path, *(entry(name, KEPT, rect(20, 20, 90, 9, **{"class": "b"})) for name in ("a.png", "b.png"))
@@ -426,7 +436,7 @@ def test_real_projects_pass(
     )
     ingest(tmp_path / "ingested", ingest_params)
     label_attribute = attribute if wanted == "named" else "auto"
-    validate(tmp_path / "ingested", DATA / name, tmp_path / "out", params(label_attribute=label_attribute))
+    validate(tmp_path / "ingested", DATA / name, tmp_path / "out", a_gate(label_attribute=label_attribute))
     summary = report(tmp_path / "out")
     assert summary["decisions"]["label_attribute"] == attribute
     assert summary["classes"].keys() == classes.keys()

@@ -1,59 +1,136 @@
 """Annotations JSON of VIA 1 (regions in an object) and VIA 2 (regions in a list)."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
 
 from cnnpipe.annotations import Finding, found
+from cnnpipe.errors import AnnotationError
+from cnnpipe.formats.via.clean_entries import read_clean
+from cnnpipe.formats.via.decode import Member, decode_members, value_of
 from cnnpipe.formats.via.records import ViaEntry, ViaFile
-from cnnpipe.formats.via.regions import parse_attributes, parse_regions
+from cnnpipe.formats.via.regions import parse_attributes, parse_regions, unknown_fields
+
+_FIELDS: Final = frozenset({"filename", "size", "regions", "file_attributes", "fileref", "base64_img_data"})
+_NO_ENTRIES: Final = "save it again in VIA, or restore the file from a copy"
 
 
-def read_annotations(value: Mapping[str, Any], *, where: str) -> ViaFile:
-    """Return the file whose JSON value is `value`; `where` is its name, for findings."""
-    entries, findings = parse_entries(value, where=where)
+class Entries(msgspec.Struct, frozen=True, kw_only=True):
+    """The pictures of one file."""
+
+    entries: tuple[ViaEntry, ...]
+    findings: tuple[Finding, ...]  # of those that cannot be used, and of what was passed over
+    num_images: int  # as the file holds them
+    num_regions: int
+    is_version_1: bool
+
+
+class _Read(msgspec.Struct, frozen=True, kw_only=True):
+    """One entry, and what the file holds of it."""
+
+    entry: ViaEntry | None  # None: it cannot be used
+    is_picture: bool = True  # an object, be it usable or not
+    findings: tuple[Finding, ...] = ()
+    num_regions: int = 0
+    is_version_1: bool = False
+    unknown: Sequence[str] = ()  # names of fields that are not VIA's
+
+
+def read_annotations(text: bytes, *, where: str) -> ViaFile:
+    """Return the file with this text; `where` is its name, for findings.
+
+    Raises:
+        AnnotationError: not JSON, or not an object of entries.
+    """
+    members = decode_members(text, where=where)
+    if members is None:
+        raise AnnotationError(where, "holds no object with one entry per picture", _NO_ENTRIES)
+    parsed = parse_entries(members, where=where)
     return ViaFile(
         kind="annotations-json",
-        version="1" if any(_is_version_1(entry) for entry in value.values()) else "2",
-        entries=entries,
+        version="1" if parsed.is_version_1 else "2",
+        entries=parsed.entries,
         attributes={"region": {}, "file": {}},  # only a project declares them
-        image_order=tuple(entry.key for entry in entries),
-        findings=findings,
+        image_order=tuple(entry.key for entry in parsed.entries),
+        findings=parsed.findings,
+        num_images=parsed.num_images,
+        num_regions=parsed.num_regions,
     )
 
 
-def parse_entries(
-    value: Mapping[str, Any], *, where: str
-) -> tuple[tuple[ViaEntry, ...], tuple[Finding, ...]]:
-    """Return the entries that name a picture, and a finding for each that does not."""
-    entries, findings = [], []
-    for key, entry in value.items():
-        filename = entry.get("filename") if isinstance(entry, Mapping) else None
-        if isinstance(filename, str) and filename.strip():
-            entries.append(_parse_entry(key, filename, entry))
-        else:
-            fix = "give it a `filename`, or delete it"
-            findings.append(found("entry-unreadable", f"{where}: {key}", "the entry names no picture", fix))
-    return tuple(entries), tuple(findings)
+def parse_entries(members: Sequence[Member], *, where: str) -> Entries:
+    """Return the entries that name a picture, and a finding for each that does not.
+
+    Of a key that stands twice the last entry counts, as in VIA, and a finding says so.
+    """
+    repeated = {key for key, times in Counter(key for key, _ in members).items() if times > 1}
+    last = {key: place for place, (key, _) in enumerate(members)} if repeated else {}
+    counting = [member for place, member in enumerate(members) if last.get(member[0], place) == place]
+    read = [_read_entry(key, value, where) for key, value in counting]
+    unknown = Counter(name for each in read for name in each.unknown)
+    return Entries(
+        entries=tuple(each.entry for each in read if each.entry is not None),
+        findings=(
+            *(finding for each in read for finding in each.findings),
+            *(_repeated(key, where) for key in sorted(repeated)),
+            *_passed_over(unknown, where),
+        ),
+        num_images=sum(each.is_picture for each in read),
+        num_regions=sum(each.num_regions for each in read),
+        is_version_1=any(each.is_version_1 for each in read),
+    )
 
 
-def _parse_entry(key: str, filename: str, entry: Mapping[str, Any]) -> ViaEntry:
-    regions, findings = parse_regions(entry.get("regions"), where=filename)
+def _read_entry(key: str, value: Any, where: str) -> _Read:
+    if isinstance(value, msgspec.Raw):
+        clean = read_clean(key, value)
+        if clean is not None:
+            entry, is_version_1 = clean
+            return _Read(entry=entry, num_regions=len(entry.regions), is_version_1=is_version_1)
     try:
-        file_attributes = parse_attributes(entry.get("file_attributes"))
-    except ValueError as error:
-        file_attributes = {}
-        findings += (found("entry-unreadable", filename, str(error), "set them again in VIA"),)
-    return ViaEntry(
+        return _read_dirty(key, value_of(value, where=where), where)
+    except AnnotationError as error:
+        finding = found("entry-unreadable", f"{where}: {key}", error.what, error.fix)
+        return _Read(entry=None, findings=(finding,))
+
+
+def _read_dirty(key: str, value: Any, where: str) -> _Read:
+    """Read an entry that is not as VIA writes it: field by field, each with its own finding."""
+    filename = value.get("filename") if isinstance(value, Mapping) else None
+    if not isinstance(filename, str) or not filename.strip():
+        fix = "give it a `filename`, or delete it"
+        finding = found("entry-unreadable", f"{where}: {key}", "the entry names no picture", fix)
+        return _Read(entry=None, is_picture=isinstance(value, Mapping), findings=(finding,))
+    regions, findings = parse_regions(value.get("regions"), where=filename)
+    file_attributes, about = _parse_file_attributes(value, filename)
+    entry = ViaEntry(
         key=key,
         filename=filename,
-        size_bytes=_parse_size(entry.get("size")),
+        size_bytes=parse_size(value.get("size")),
         regions=regions,
         file_attributes=file_attributes,
-        findings=findings,
+        findings=(*findings, *about),
+    )
+    return _Read(
+        entry=entry,
+        num_regions=count_regions(value.get("regions")),
+        is_version_1="fileref" in value or isinstance(value.get("regions"), Mapping),
+        unknown=list(_unknown(value)),
     )
 
 
-def _parse_size(value: Any) -> int | None:
+def _parse_file_attributes(
+    value: Mapping[str, Any], filename: str
+) -> tuple[dict[str, Any], tuple[Finding, ...]]:
+    try:
+        return parse_attributes(value.get("file_attributes")), ()
+    except ValueError as error:
+        return {}, (found("entry-unreadable", filename, str(error), "set them again in VIA"),)
+
+
+def parse_size(value: Any) -> int | None:
     """Return the size in bytes; a text after an import of CSV, -1 for a picture added by its path."""
     try:
         size = int(value)
@@ -62,5 +139,30 @@ def _parse_size(value: Any) -> int | None:
     return size if size > 0 else None
 
 
-def _is_version_1(entry: Any) -> bool:
-    return isinstance(entry, Mapping) and ("fileref" in entry or isinstance(entry.get("regions"), Mapping))
+def count_regions(regions: Any) -> int:
+    """Return how many regions stand there, unreadable ones included; a `null` is none."""
+    values = regions.values() if isinstance(regions, Mapping) else regions
+    return sum(isinstance(each, Mapping) for each in values) if isinstance(values, Iterable) else 0
+
+
+def _unknown(value: Mapping[str, Any]) -> Iterable[str]:
+    """Yield the fields of an entry that are not VIA's, a picture within the file among them."""
+    yield from (name for name in value if name not in _FIELDS)
+    if value.get("base64_img_data"):
+        yield "base64_img_data"
+    regions = value.get("regions")
+    values = regions.values() if isinstance(regions, Mapping) else regions
+    if isinstance(values, list) or isinstance(regions, Mapping):
+        yield from (name for region in values or () for name in unknown_fields(region))
+
+
+def _repeated(key: str, where: str) -> Finding:
+    fix = "if both hold annotations, give one of them another key; the first is not read"
+    what = "its key stands twice; the last counts, as in VIA"
+    return found("entry-repeated", f"{where}: {key}", what, fix)
+
+
+def _passed_over(unknown: Mapping[str, int], where: str) -> Iterable[Finding]:
+    for name, times in sorted(unknown.items()):
+        what = f"the field {name!r} is not one of VIA's; it is passed over ({times} times)"
+        yield found("field-unknown", where, what, "nothing to do, unless it is a misspelling")

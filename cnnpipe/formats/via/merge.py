@@ -1,7 +1,7 @@
 """Entries of several VIA files to the records of each picture: what counts, and under which number."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -10,6 +10,7 @@ from cnnpipe.annotations import Finding, Picture, Region, found
 from cnnpipe.formats.pictures import is_sideways
 from cnnpipe.formats.via.records import ViaEntry, ViaFile
 from cnnpipe.formats.via.review import CHECKED, REVIEW_ATTRIBUTE, is_checked, is_unchecked
+from cnnpipe.geometry.boxes import Box
 from cnnpipe.geometry.shapes import shape_to_box
 
 # From the file name in an entry to its image_id (None: no such picture), and what was noticed.
@@ -81,7 +82,7 @@ def merge_entries(
     offset = 0
     for each in counting:
         attributes = {**each.entry.file_attributes, **attributes}
-        records = _to_regions(each, offset)
+        records = list(regions_of(each.entry, picture.image_id, each.source, offset))
         regions += records
         findings += [_move(finding, picture.image_id, offset) for finding in each.entry.findings]
         findings += _check_size(picture, each)
@@ -98,6 +99,18 @@ def counting_entries(named: Sequence[NamedEntry]) -> Sequence[NamedEntry]:
     return [each for each in checked if each.source == checked[-1].source] or named
 
 
+def regions_of(entry: ViaEntry, image_id: str, source: str, offset: int = 0) -> Iterator[Region]:
+    """Yield the regions of an entry as records, counted on from `offset`."""
+    for region in entry.regions:
+        yield Region(
+            image_id=image_id,
+            region=region.number + offset,
+            source=source,
+            shape=region.shape,
+            attributes=region.attributes,
+        )
+
+
 def _merged(image_id: str, named: Sequence[NamedEntry], counting: Sequence[NamedEntry]) -> Finding:
     sources = ", ".join(dict.fromkeys(each.source for each in named))
     is_all = len(counting) == len(named)
@@ -110,19 +123,6 @@ def _unchecked(entry: ViaEntry, source: str, where: str) -> Finding:
     what = f"what a network found stands unchecked in {source}; left out (regions: {len(entry.regions)})"
     fix = f"look the picture over in VIA, then set its {REVIEW_ATTRIBUTE} to {CHECKED}"
     return found("picture-unchecked", where, what, fix)
-
-
-def _to_regions(named: NamedEntry, offset: int) -> list[Region]:
-    return [
-        Region(
-            image_id=named.image_id,
-            region=region.number + offset,
-            source=named.source,
-            shape=region.shape,
-            attributes=region.attributes,
-        )
-        for region in named.entry.regions
-    ]
 
 
 def _num_regions(entry: ViaEntry) -> int:
@@ -148,19 +148,27 @@ def _check_size(picture: Picture, named: NamedEntry) -> list[Finding]:
 def _check_frame(picture: Picture, regions: Iterable[Region]) -> list[Finding]:
     """Notice boxes that fit only the picture before its EXIF turn: browsers before 2020 showed that.
 
-    Only a turn that swaps the sides can be noticed so. A pixel of overhang is no sign of it.
+    Only a turn that swaps the sides can be noticed so. A pixel of overhang is no sign of it. Where all
+    boxes of the picture are such, that is said of the picture, too.
     """
     if not is_sideways(picture.exif_orientation):
         return []
-    findings = []
-    for region in regions:
-        box = shape_to_box(region.shape) if region.shape is not None else None
-        if box is None:
-            continue
-        fits_upright = box.x_max <= picture.width + 1 and box.y_max <= picture.height + 1
-        fits_stored = box.x_max <= picture.height + 1 and box.y_max <= picture.width + 1
-        if fits_stored and not fits_upright:
-            what = f"fits the picture only before its EXIF turn (orientation {picture.exif_orientation})"
-            fix = "annotate it again in a browser of today"
-            findings.append(found("exif-frame", picture.image_id, what, fix, region=region.region))
+    boxes = [(region, shape_to_box(region.shape)) for region in regions if region.shape is not None]
+    known = [(region.region, box) for region, box in boxes if box is not None]
+    turned = [number for number, box in known if _fits_only_stored(box, picture)]
+    turn = f"only before its EXIF turn (orientation {picture.exif_orientation})"
+    fix = "annotate it again in a browser of today"
+    findings = [
+        found("exif-frame", picture.image_id, f"fits the picture {turn}", fix, region=number)
+        for number in turned
+    ]
+    if turned and len(turned) == len(known):
+        what = f"all its boxes ({len(turned)}) fit the picture {turn}: it was annotated unturned"
+        findings.append(found("exif-frame", picture.image_id, what, fix))
     return findings
+
+
+def _fits_only_stored(box: Box, picture: Picture) -> bool:
+    fits_upright = box.x_max <= picture.width + 1 and box.y_max <= picture.height + 1
+    fits_stored = box.x_max <= picture.height + 1 and box.y_max <= picture.width + 1
+    return fits_stored and not fits_upright

@@ -1,59 +1,64 @@
-"""Project JSON of VIA 2: entries, the attributes it declares, and the order of its pictures."""
+"""Project JSON of VIA 2: entries, the attributes it declares, its settings, and the order of its pictures."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from typing import Any
+
+import msgspec
 
 from cnnpipe.errors import AnnotationError
 from cnnpipe.formats.via.annotations_json import parse_entries
-from cnnpipe.formats.via.records import DeclaredAttribute, ViaFile
+from cnnpipe.formats.via.declared import parse_declared
+from cnnpipe.formats.via.decode import Member, decode_members, value_of
+from cnnpipe.formats.via.records import ViaFile
+
+_FIX = "save the project again in VIA, or restore the file from a copy"
 
 
-def read_project(value: Mapping[str, Any], *, where: str) -> ViaFile:
-    """Return the file whose JSON value is `value`; `where` is its name, for findings.
+def read_project(text: bytes, *, where: str) -> ViaFile:
+    """Return the file with this text; `where` is its name, for findings.
 
     An entry that `_via_image_id_list` does not name is invisible in VIA, but read here: last.
 
     Raises:
-        AnnotationError: `_via_img_metadata` holds no entries.
+        AnnotationError: not JSON, or `_via_img_metadata` holds no entries.
     """
-    metadata = value.get("_via_img_metadata")
-    if not isinstance(metadata, Mapping):
-        fix = "save the project again in VIA, or restore the file from a copy"
-        raise AnnotationError(where, "`_via_img_metadata` is not an object with one entry per picture", fix)
-    entries, findings = parse_entries(metadata, where=where)
-    declared = value.get("_via_attributes")
+    parts = dict(decode_members(text, where=where) or ())
+    parsed = parse_entries(_entries(parts.get("_via_img_metadata"), where), where=where)
+    values = {name: value_of(part, where=where) for name, part in parts.items() if name in _SMALL}
+    settings = values.get("_via_settings")
     return ViaFile(
         kind="project-json",
-        version=str(value.get("_via_data_format_version", "2")),  # absent in 2.0.9 and before
-        entries=entries,
-        attributes={
-            "region": _parse_declared(declared, "region"),
-            "file": _parse_declared(declared, "file"),
-        },
-        image_order=_order(value.get("_via_image_id_list"), [entry.key for entry in entries]),
-        findings=findings,
+        version=str(values.get("_via_data_format_version", "2")),  # absent in 2.0.9 and before
+        entries=parsed.entries,
+        attributes=parse_declared(values.get("_via_attributes")),
+        image_order=_order(values.get("_via_image_id_list"), [entry.key for entry in parsed.entries]),
+        findings=parsed.findings,
+        num_images=parsed.num_images,
+        num_regions=parsed.num_regions,
+        settings=settings if isinstance(settings, dict) else {},
     )
 
 
-def _parse_declared(declared: Any, part: str) -> dict[str, DeclaredAttribute]:
-    definitions = declared.get(part) if isinstance(declared, Mapping) else None
-    if not isinstance(definitions, Mapping):
-        return {}
-    return {
-        name: DeclaredAttribute(type=str(definition.get("type", "text")), options=_options(definition))
-        for name, definition in definitions.items()
-        if isinstance(definition, Mapping)
-    }
+_SMALL = ("_via_settings", "_via_attributes", "_via_data_format_version", "_via_image_id_list")
 
 
-def _options(definition: Mapping[str, Any]) -> dict[str, str]:
-    options = definition.get("options")
-    return {key: str(seen) for key, seen in options.items()} if isinstance(options, Mapping) else {}
+def _entries(part: msgspec.Raw | Any, where: str) -> list[Member]:
+    members = (
+        decode_members(part, where=where)
+        if isinstance(part, msgspec.Raw)
+        else list(part.items())
+        if isinstance(part, dict)
+        else None
+    )
+    if members is None:
+        what = "`_via_img_metadata` is not an object with one entry per picture"
+        raise AnnotationError(where, what, _FIX)
+    return members
 
 
-def _order(listed: Any, keys: list[str]) -> tuple[str, ...]:
-    known = set(keys)
+def _order(listed: Any, keys: Iterable[str]) -> tuple[str, ...]:
+    ours = dict.fromkeys(keys)
     first = (
-        [key for key in listed if isinstance(key, str) and key in known] if isinstance(listed, list) else []
+        [key for key in listed if isinstance(key, str) and key in ours] if isinstance(listed, list) else []
     )
-    return tuple(dict.fromkeys([*first, *keys]))
+    return tuple(dict.fromkeys([*first, *ours]))

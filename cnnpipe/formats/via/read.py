@@ -5,36 +5,39 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Final
 
+import msgspec
+
+from cnnpipe.annotations import found
 from cnnpipe.errors import AnnotationError
+from cnnpipe.formats.via.annotations_csv import read_annotations_csv
 from cnnpipe.formats.via.annotations_json import read_annotations
-from cnnpipe.formats.via.decode import decode_json, to_utf8
+from cnnpipe.formats.via.attributes_json import read_attributes
+from cnnpipe.formats.via.coco_json import read_coco
+from cnnpipe.formats.via.decode import decode_members, is_json, mend_surrogates, refuse_dense, to_utf8
 from cnnpipe.formats.via.detect import detect_json_kind, detect_text_kind
 from cnnpipe.formats.via.project_json import read_project
 from cnnpipe.formats.via.records import Kind, ViaFile
+from cnnpipe.formats.via.url_list import read_url_list
+from cnnpipe.formats.via.via3_csv import read_via3_csv
+from cnnpipe.formats.via.via3_project import read_via3_project
 
-JSON_READERS: Final[Mapping[Kind, Callable[..., ViaFile]]] = MappingProxyType(
+READERS: Final[Mapping[Kind, Callable[..., ViaFile]]] = MappingProxyType(
     {
         "annotations-json": read_annotations,
         "project-json": read_project,
+        "attributes-json": read_attributes,
+        "annotations-csv": read_annotations_csv,
+        "coco-json": read_coco,
+        "via3-project": read_via3_project,
+        "via3-csv": read_via3_csv,
+        "url-list": read_url_list,
     }
 )
-
-_EXPORT: Final = "open it in VIA 2 and export the annotations as JSON, or save the project"
-# Kinds that are recognised, but not read: what to call them, and the way out.
-_NOT_READ: Final[Mapping[Kind, tuple[str, str]]] = MappingProxyType(
-    {
-        "attributes-json": ("the attributes of a VIA project, without pictures", _EXPORT),
-        "annotations-csv": ("annotations in CSV, which is not read yet", _EXPORT),
-        "coco-json": ("a COCO file, which is not read yet", _EXPORT),
-        "via3-project": ("a project of VIA 3, which is not read yet", "export it for VIA 2 and " + _EXPORT),
-        "via3-csv": (
-            "annotations of VIA 3 in CSV, which are not read yet",
-            "annotate in VIA 2 and " + _EXPORT,
-        ),
-        "url-list": ("a list of addresses, without annotations", "annotate in VIA 2 and " + _EXPORT),
-    }
+_FIX: Final = (
+    "name a file that VIA wrote: exported annotations (JSON, CSV, COCO) or a saved project; "
+    "to make one, open your work in VIA and save the project"
 )
 
 
@@ -46,7 +49,7 @@ def read_via(path: Path, *, where: str) -> ViaFile:
         where: its name in findings and errors, e.g. its path below the raw folder.
 
     Raises:
-        AnnotationError: missing, cut off, not VIA, or of a kind that is not read.
+        AnnotationError: missing, cut off, or not VIA.
     """
     return parse_via(_read(path, where), where=where)
 
@@ -55,22 +58,33 @@ def parse_via(content: bytes, *, where: str) -> ViaFile:
     """Return what a VIA file with this content holds.
 
     Raises:
-        AnnotationError: cut off, not VIA, or of a kind that is not read.
+        AnnotationError: cut off, or not VIA.
     """
     with _no_garbage_collection():
         return _parse(to_utf8(content, where=where), where)
 
 
 def _parse(text: bytes, where: str) -> ViaFile:
-    value: Any = None
-    if text.lstrip()[:1] in (b"{", b"["):
-        value = decode_json(text, where=where)
-        kind = detect_json_kind(value)
-    else:
-        kind = detect_text_kind(text.decode())
-    if kind is not None and kind in JSON_READERS:
-        return JSON_READERS[kind](value, where=where)
-    raise _refusal(kind, text, where)
+    if not text.strip():
+        raise AnnotationError(where, "is empty", _FIX)
+    if not is_json(text):
+        return _reader(detect_text_kind(text.decode()), where)(text, where=where)
+    refuse_dense(text, where=where)
+    text, num_halves = mend_surrogates(text)
+    members = decode_members(text, where=where)
+    kind = None if members is None else detect_json_kind(members)
+    file = _reader(kind, where)(text, where=where)
+    if not num_halves:
+        return file
+    what = f"{num_halves} times half of a surrogate pair stands in a text; it is read as \ufffd"
+    finding = found("file-repaired", where, what, "type these texts again in VIA")
+    return msgspec.structs.replace(file, findings=(*file.findings, finding))
+
+
+def _reader(kind: Kind | None, where: str) -> Callable[..., ViaFile]:
+    if kind is None:
+        raise AnnotationError(where, "is not a VIA file", _FIX)
+    return READERS[kind]
 
 
 @contextmanager
@@ -92,11 +106,3 @@ def _read(path: Path, where: str) -> bytes:
         what = f"cannot be read: {error.strerror}"
         fix = "check its name: in --annotations, or in ingest.annotations of params.yaml"
         raise AnnotationError(where, what, fix) from error
-
-
-def _refusal(kind: Kind | None, text: bytes, where: str) -> AnnotationError:
-    if kind is not None:
-        what, fix = _NOT_READ[kind]
-        return AnnotationError(where, f"holds {what}", fix)
-    what = "is not a VIA file" if text.strip() else "is empty"
-    return AnnotationError(where, what, "name a VIA file instead: " + _EXPORT)

@@ -7,17 +7,19 @@ Source: `shape_attributes` of via-2.x.y/src/via.js (2.0.11) and via-1.x.y/via.js
 
 import math
 import re
-from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, TypeVar
 
 import msgspec
 
 from cnnpipe.annotations import Finding, found
 from cnnpipe.formats.via.records import ViaRegion
-from cnnpipe.geometry.shapes import Ellipse, Polygon, Polyline, Rect, Shape
+from cnnpipe.geometry.shapes import Circle, Ellipse, PlainShape, Point, Polygon, Polyline, Rect, Shape
 
 _FIX: Final = "draw the region again in VIA, or delete it there"
 _NAMES: Final = ("rect", "circle", "ellipse", "polygon", "polyline", "point")
+_KINDS: Final = dict(zip(_NAMES, (Rect, Circle, Ellipse, Polygon, Polyline, Point), strict=True))
+Item = TypeVar("Item")
 
 
 def parse_regions(regions: Any, *, where: str) -> tuple[tuple[ViaRegion, ...], tuple[Finding, ...]]:
@@ -31,7 +33,7 @@ def parse_regions(regions: Any, *, where: str) -> tuple[tuple[ViaRegion, ...], t
         what = f"`regions` is {_kind_of(regions)}, not a list of regions"
         return (), (found("region-unreadable", where, what, _FIX),)
     parsed, findings = [], []
-    for number, value in enumerate(_in_order(regions or [])):
+    for number, value in enumerate(in_order(regions or [])):
         try:
             parsed.append(_parse_region(number, value))
         except ValueError as error:
@@ -59,31 +61,57 @@ def parse_shape(value: Mapping[str, Any]) -> Shape:
         ValueError: unknown name, a missing field, no number, not finite, a negative size, or
             lists of unequal length.
     """
+    known = _fields(value.get("name"))
+    fields = {name: value[name] for name in value if name in known} if known else value
     try:
-        shape: Shape = msgspec.convert(value, Shape, strict=False)
+        shape: PlainShape = msgspec.convert(fields, PlainShape, strict=False)
     except msgspec.ValidationError as error:
         raise ValueError(_explain(value, str(error))) from error
     if isinstance(shape, Polygon | Polyline):
         return _check_points(shape)
-    values = msgspec.structs.astuple(shape)
-    if not all(map(math.isfinite, values)):
+    if not all(map(math.isfinite, msgspec.structs.astuple(shape))):
         raise ValueError("a coordinate is not finite")
-    sizes = values[2:4] if isinstance(shape, Rect | Ellipse) else values[2:3]  # a point has none
-    if any(size < 0 for size in sizes):
-        raise ValueError(f"its size is negative: {min(sizes):g}")
     return shape
 
 
-def _in_order(regions: Mapping[str, Any] | list[Any]) -> Iterable[Any]:
-    """Yield the regions of VIA 1 by their keys as numbers: hand edits leave gaps and disorder."""
-    if isinstance(regions, list):
-        return regions
-    return [regions[key] for key in sorted(regions, key=_numeric)]
+def in_order(regions: Mapping[str, Item] | Sequence[Item]) -> Sequence[Item]:
+    """Return the regions of VIA 1 by their keys as numbers: hand edits leave gaps and disorder."""
+    if isinstance(regions, Mapping):
+        return [regions[key] for key in sorted(regions, key=_numeric)]
+    return regions
+
+
+def unknown_fields(region: Any) -> list[str]:
+    """Return the names of what a region holds beside what VIA writes; it is not kept."""
+    if not isinstance(region, dict):
+        return []
+    names = [name for name in region if name not in ("shape_attributes", "region_attributes")]
+    shape = region.get("shape_attributes")
+    known = _fields(shape.get("name")) if isinstance(shape, dict) else None
+    return names + [name for name in shape if name not in known] if known and shape else names
+
+
+def open_outline(shape: Polygon | Polyline) -> Polygon | Polyline:
+    """Return the shape without the end point that VIA 1 repeats to close a polygon.
+
+    Raises:
+        ValueError: it has not as many x as y.
+    """
+    xs, ys = shape.all_points_x, shape.all_points_y
+    if len(xs) != len(ys):
+        raise ValueError(f"it has {len(xs)} x and {len(ys)} y")
+    is_closed = isinstance(shape, Polygon) and len(xs) > 1 and xs[0] == xs[-1] and ys[0] == ys[-1]
+    return Polygon(xs[:-1], ys[:-1]) if is_closed else shape
 
 
 def _numeric(key: str) -> tuple[int, int]:
     # other keys come last and keep their order, for the sort is stable
     return (0, int(key)) if re.fullmatch("[0-9]{1,18}", key) else (1, 0)
+
+
+def _fields(name: Any) -> frozenset[str] | None:
+    kind = _KINDS.get(name) if isinstance(name, str) else None
+    return None if kind is None else frozenset({"name", *kind.__struct_fields__})
 
 
 def _parse_region(number: int, value: Any) -> ViaRegion:
@@ -105,17 +133,16 @@ def _explain(value: Mapping[str, Any], error: str) -> str:
     if missing:
         return f"its {name} has no {missing[1]}"
     at = re.search(r"\$\.(\w+)", error)
+    if at and ">= 0" in error:
+        size = float(value[at[1]])
+        return f"its size is negative: {size:g}" if math.isfinite(size) else "a coordinate is not finite"
     return f"{at[1] if at else 'a value'} of its {name} is not a number"
 
 
 def _check_points(shape: Polygon | Polyline) -> Polygon | Polyline:
-    xs, ys = shape.all_points_x, shape.all_points_y
-    if len(xs) != len(ys):
-        raise ValueError(f"it has {len(xs)} x and {len(ys)} y")
-    if not (all(map(math.isfinite, xs)) and all(map(math.isfinite, ys))):
+    if not (all(map(math.isfinite, shape.all_points_x)) and all(map(math.isfinite, shape.all_points_y))):
         raise ValueError("a coordinate is not finite")
-    is_closed = isinstance(shape, Polygon) and len(xs) > 1 and xs[0] == xs[-1] and ys[0] == ys[-1]
-    return Polygon(xs[:-1], ys[:-1]) if is_closed else shape
+    return open_outline(shape)
 
 
 def _kind_of(value: Any) -> str:

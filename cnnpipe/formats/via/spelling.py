@@ -8,6 +8,11 @@ from itertools import combinations
 from typing import Final
 
 _SHORTEST: Final = 5  # letters; shorter words (cat, bat) differ by one letter and mean two things
+# Beyond these a label is a sentence, and an attribute holds no classes: looking for typing mistakes would
+# cost memory by the square of the length, and say nothing. Equal but for case and blanks is still near.
+_LONGEST: Final = 64  # letters
+_MOST_LABELS: Final = 2000
+_MOST_ALIKE: Final = 50  # that one letter less makes the same: an enumeration
 
 
 def near_spellings(labels: Iterable[str]) -> list[tuple[str, str]]:
@@ -17,11 +22,14 @@ def near_spellings(labels: Iterable[str]) -> list[tuple[str, str]]:
     one letter more, less, changed or swapped with its neighbour turns one into the other. Labels
     that differ in digits only (grade1, grade2) are meant.
     """
+    different = set(labels)
     buckets: dict[str, set[str]] = defaultdict(set)
-    for label in set(labels):
-        for key in _deletions(_plain(label)):
+    for label in different:
+        plain = _plain(label)
+        for key in _deletions(plain) if len(different) <= _MOST_LABELS else {plain}:
             buckets[key].add(label)
-    pairs = {pair for bucket in buckets.values() for pair in combinations(sorted(bucket), 2)}
+    small = (sorted(bucket) for bucket in buckets.values() if len(bucket) <= _MOST_ALIKE)
+    pairs = {pair for bucket in small for pair in combinations(bucket, 2)}
     return sorted(pair for pair in pairs if _is_near(*map(_plain, pair)))
 
 
@@ -34,7 +42,8 @@ def _deletions(text: str) -> set[str]:
 
     Source: W. Garbe, SymSpell (2012), symmetric deletion.
     """
-    return {text} | {text[:place] + text[place + 1 :] for place in range(len(text)) if len(text) >= _SHORTEST}
+    is_word = _SHORTEST <= len(text) <= _LONGEST
+    return {text} | {text[:place] + text[place + 1 :] for place in range(len(text)) if is_word}
 
 
 def _is_near(one: str, other: str) -> bool:

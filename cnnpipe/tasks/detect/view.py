@@ -97,7 +97,7 @@ def _sieve(pictures: Sequence[SplitPicture], params: DetectViewParams) -> _Sieve
     kept_pictures: list[SplitPicture] = []
     lost_pictures: dict[str, list[SplitPicture]] = {}
     for item in pictures:
-        reason = _reason_to_lose_picture(item, has_object=item.picture.image_id in objects, params=params)
+        reason = _reason_to_lose_picture(item)
         if reason is None:
             kept_pictures.append(item)
         else:
@@ -129,16 +129,13 @@ def _reason_to_lose_object(each: _Object, params: DetectViewParams) -> str | Non
     return "too small" if min(each.box.width, each.box.height) < params.min_box_side_px else None
 
 
-def _reason_to_lose_picture(item: SplitPicture, *, has_object: bool, params: DetectViewParams) -> str | None:
+def _reason_to_lose_picture(item: SplitPicture) -> str | None:
     if item.split is None:
         return "in no split"
-    if has_object:
-        return None
-    if item.picture.is_annotated and not item.objects:
-        return "no region passed the gate"  # something is there: it must not teach what is nothing
-    if params.without_objects == "keep":
-        return None
-    return "no object left" if item.objects else "no object"
+    if item.picture.is_pending:
+        return "not yet annotated"
+    # something is there: it must not teach what is nothing
+    return "no region passed the gate" if item.picture.is_annotated and not item.objects else None
 
 
 def _refuse_without_objects(sieved: _Sieved, has_any: bool) -> None:

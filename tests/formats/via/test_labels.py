@@ -71,6 +71,16 @@ def test_labels_of_a_value(value: Any, labels: list[str]) -> None:
         pytest.param([{"score": "1", "c": str(n)} for n in range(9)], "c", id="a score is no class"),
         pytest.param([{"score": "1", "name": "x"}, {"score": "2"}], "name", id="VIA's demo before a score"),
         pytest.param([{"score": "1", "c": ""}], "score", id="a score, and nothing else"),
+        pytest.param([{"type": "x"}] * 20 + [{"note": "y"}], "type", id="one slip is no class"),
+        pytest.param([{"c": "x"}] * 9 + [{"name": "y"}], "c", id="VIA's demo filled in once"),
+        pytest.param(
+            [{"Label": str(n), "a": str(n % 2), "class_id": str(n % 3)} for n in range(9)],
+            "class_id",
+            id="called class, and of those the fewest",
+        ),
+        pytest.param(
+            [{"Categories": str(n), "classy": str(n % 2)} for n in range(9)], "Categories", id="called so"
+        ),
         pytest.param([{"a": "", "b": None}], None, id="nothing filled in"),
         pytest.param([{}], None, id="no attribute"),
     ],

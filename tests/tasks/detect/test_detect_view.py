@@ -29,7 +29,6 @@ PARAMS = {
     "max_side_px": 64,
     "min_box_side_px": 2.0,
     "min_visible_fraction": 0.3,
-    "without_objects": "keep",
     "channels": 3,
     "seed": 1,
     "copies": 0,
@@ -128,23 +127,22 @@ def test_the_stage_returns_what_became_of_pictures_and_objects(tmp_path: Path) -
     assert report.pictures.lost == {"in no split": {"none": 1}}
 
 
-@pytest.mark.parametrize("without_objects", ["keep", "leave_out"])
-def test_picture_whose_regions_were_refused_is_no_background(tmp_path: Path, without_objects: str) -> None:
+def test_picture_whose_regions_were_refused_is_no_background(tmp_path: Path) -> None:
     pictures = [*PROJECT, Drawn("train", [], has_refused=True)]
-    view = made(tmp_path, pictures, without_objects=without_objects)
+    view = made(tmp_path, pictures)
     assert len(view.samples) == len(PROJECT)
     assert report_of(tmp_path).pictures.lost == {"no region passed the gate": {"train": 1}}
 
 
-def test_pictures_without_objects_are_kept_or_left_out(tmp_path: Path) -> None:
+def test_pictures_without_objects_are_kept_unless_they_are_yet_to_be_annotated(tmp_path: Path) -> None:
     pictures = [*PROJECT, Drawn("train", []), Drawn("val", [("ant", (0, 0, 1, 1))])]
     kept = made(tmp_path / "keep", pictures)
     assert [sample.boxes for sample in kept.samples[8:]] == [[], []]
-    left = made(tmp_path / "leave", pictures, without_objects="leave_out")
-    assert len(left.samples) == 8
+    left = made(tmp_path / "leave", [*pictures, Drawn("train", [], is_pending=True)])
+    assert [sample.boxes for sample in left.samples[8:]] == [[], []]
     report = report_of(tmp_path / "leave")
-    assert report.pictures.lost == {"no object": {"train": 1}, "no object left": {"val": 1}}
-    assert report.pictures.without_objects == {}
+    assert report.pictures.lost == {"not yet annotated": {"train": 1}}
+    assert report.pictures.without_objects == {"train": 1, "val": 1}
 
 
 def test_a_box_of_just_the_smallest_side_in_the_pack_is_kept(tmp_path: Path) -> None:
@@ -235,9 +233,9 @@ def test_a_class_without_an_object_to_judge_by_is_told(
         ),
         pytest.param(PROJECT[:3], {}, r"no sample is in test\n.*split\.test_fraction", id="no test picture"),
         pytest.param(
-            [*PROJECT[:3], Drawn("test", [])],
-            {"without_objects": "leave_out"},
-            r"no sample is in test; 1 left out: no object\n",
+            [*PROJECT[:3], Drawn("test", [], is_pending=True)],
+            {},
+            r"no sample is in test; 1 left out: not yet annotated\n",
             id="test pictures left out",
         ),
     ],
