@@ -8,7 +8,7 @@ import msgspec
 
 from cnnpipe.annotations import Finding, found
 from cnnpipe.errors import AnnotationError
-from cnnpipe.formats.via.clean_entries import read_clean
+from cnnpipe.formats.via.clean_entries import SharedAttributes, read_clean
 from cnnpipe.formats.via.decode import Member, decode_members, value_of
 from cnnpipe.formats.via.records import ViaEntry, ViaFile
 from cnnpipe.formats.via.regions import parse_attributes, parse_regions, unknown_fields
@@ -68,7 +68,8 @@ def parse_entries(members: Sequence[Member], *, where: str) -> Entries:
     repeated = {key for key, times in Counter(key for key, _ in members).items() if times > 1}
     last = {key: place for place, (key, _) in enumerate(members)} if repeated else {}
     counting = [member for place, member in enumerate(members) if last.get(member[0], place) == place]
-    read = [_read_entry(key, value, where) for key, value in counting]
+    shared = SharedAttributes()
+    read = [_read_entry(key, value, shared, where) for key, value in counting]
     unknown = Counter(name for each in read for name in each.unknown)
     return Entries(
         entries=tuple(each.entry for each in read if each.entry is not None),
@@ -83,9 +84,9 @@ def parse_entries(members: Sequence[Member], *, where: str) -> Entries:
     )
 
 
-def _read_entry(key: str, value: Any, where: str) -> _Read:
+def _read_entry(key: str, value: Any, shared: SharedAttributes, where: str) -> _Read:
     if isinstance(value, msgspec.Raw):
-        clean = read_clean(key, value)
+        clean = read_clean(key, value, shared)
         if clean is not None:
             entry, is_version_1 = clean
             return _Read(entry=entry, num_regions=len(entry.regions), is_version_1=is_version_1)

@@ -14,16 +14,18 @@ from cnnpipe.formats.via.regions import in_order, open_outline
 from cnnpipe.geometry.shapes import PlainShape, Polygon, Polyline, Shape
 
 _LONG: Final = 2**18  # bytes of an entry; a longer one has outlines of thousands of points
+_MOST_SHARED: Final = 2**14  # different sets of attributes that are kept in view
+_NO_ATTRIBUTES: Final = msgspec.Raw(b"{}")
 
 
 class _Region(msgspec.Struct, forbid_unknown_fields=True):
     shape_attributes: PlainShape
-    region_attributes: dict[str, Any] = {}
+    region_attributes: msgspec.Raw = _NO_ATTRIBUTES
 
 
 class _LongRegion(msgspec.Struct, forbid_unknown_fields=True):
     shape_attributes: msgspec.Raw
-    region_attributes: dict[str, Any] = {}
+    region_attributes: msgspec.Raw = _NO_ATTRIBUTES
 
 
 class _Entry(msgspec.Struct, forbid_unknown_fields=True):
@@ -44,17 +46,47 @@ class _LongEntry(msgspec.Struct, forbid_unknown_fields=True):
     base64_img_data: str = ""
 
 
+class SharedAttributes:
+    """The attributes of the regions of one file: those of equal text are one object.
+
+    Most regions differ in their place alone, and a dict is the largest part of what is kept of them.
+    """
+
+    def __init__(self) -> None:
+        self._by_text: dict[bytes, dict[str, Any]] = {}
+
+    def decode(self, text: msgspec.Raw) -> dict[str, Any]:
+        """Return the attributes; nobody may change them.
+
+        Raises:
+            msgspec.DecodeError: they are no object.
+        """
+        key = bytes(text)
+        known = self._by_text.get(key)
+        if known is None:
+            known = _ATTRIBUTES.decode(key)
+            if len(self._by_text) < _MOST_SHARED:
+                self._by_text[key] = known
+        return known
+
+
+_ATTRIBUTES: Final = msgspec.json.Decoder(dict[str, Any])
 _DECODER: Final = msgspec.json.Decoder(_Entry)
 _LONG_DECODER: Final = msgspec.json.Decoder(_LongEntry)
 
 
-def read_clean(key: str, text: msgspec.Raw) -> tuple[ViaEntry, bool] | None:
+def read_clean(key: str, text: msgspec.Raw, shared: SharedAttributes) -> tuple[ViaEntry, bool] | None:
     """Return the entry and whether VIA 1 wrote it; None where something in it is not as VIA writes it."""
     try:
         is_long = memoryview(text).nbytes > _LONG
         entry = _LONG_DECODER.decode(text) if is_long else _DECODER.decode(text)
         regions: Sequence[_Region | _LongRegion] = in_order(entry.regions)
-        shapes = [_shape_of(region) for region in regions]
+        read_regions = [
+            ViaRegion(
+                number=number, shape=_shape_of(region), attributes=shared.decode(region.region_attributes)
+            )
+            for number, region in enumerate(regions)
+        ]
     except (msgspec.DecodeError, RecursionError, ValueError):
         return None
     if not entry.filename.strip() or entry.base64_img_data:
@@ -63,10 +95,7 @@ def read_clean(key: str, text: msgspec.Raw) -> tuple[ViaEntry, bool] | None:
         key=key,
         filename=entry.filename,
         size_bytes=entry.size if entry.size > 0 else None,
-        regions=tuple(
-            ViaRegion(number=number, shape=shape, attributes=region.region_attributes)
-            for number, (shape, region) in enumerate(zip(shapes, regions, strict=True))
-        ),
+        regions=tuple(read_regions),
         file_attributes=entry.file_attributes,
         findings=(),
     )
