@@ -16,6 +16,7 @@ def a_gate(**changes: Any) -> ValidateParams:
         "image_label_attribute": None,
         "label_text": "id",
         "label_map": {},
+        "default_label": None,
         "several_labels": "leave_out",
         "without_regions": "negative",
         "polyline_as_outline": True,

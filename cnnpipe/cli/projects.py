@@ -32,8 +32,15 @@ def init(  # noqa: PLR0913, PLR0917 (one per option)
         typer.Option(help="A YAML file, one line per spelling: `spelling: class`; null leaves it out."),
     ] = None,
     label_text: Annotated[
-        Literal["id", "description"], typer.Option(help="What the class is called, where it is an option.")
-    ] = "id",
+        Literal["id", "description"] | None,
+        typer.Option(
+            help="What an option is called: what regions hold, or what people see. By itself: what people "
+            "see in VIA 3, which numbers the options; else what regions hold."
+        ),
+    ] = None,
+    default_label: Annotated[
+        str | None, typer.Option(help="The class of a region that says none; without it they are left out.")
+    ] = None,
     without_regions: Annotated[
         Literal["negative", "unannotated"] | None,
         typer.Option(help="A picture without regions shows no object, or is yet to be annotated."),
@@ -55,6 +62,7 @@ def init(  # noqa: PLR0913, PLR0917 (one per option)
         label=label,
         labels=labels,
         label_text=label_text,
+        default_label=default_label,
         without_regions=without_regions,
     )
     _print_made(make(request, lambda line: typer.echo(f"init: {line}", err=True)), directory)

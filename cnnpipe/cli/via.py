@@ -38,8 +38,11 @@ LabelText = Annotated[
     Literal["id", "description"] | None,
     typer.Option(
         help="What an option is called: what regions hold, or what people see. By itself: what people see "
-        "in VIA 3 and COCO, which number the options; else what regions hold."
+        "in VIA 3, which numbers the options; else what regions hold."
     ),
+]
+DefaultLabel = Annotated[
+    str | None, typer.Option(help="The class of a region that says none; without it, it has none.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Force = Annotated[bool, typer.Option("--force", help="Write over OUT where it exists.")]
@@ -66,6 +69,7 @@ def check(  # noqa: PLR0913, PLR0917 (one per option)
     label: Label = None,
     labels: Labels = None,
     label_text: LabelText = None,
+    default_label: DefaultLabel = None,
     as_json: AsJson = False,
     html: Annotated[
         Path | None, typer.Option(help="A page to write, with pictures of what is wrong.")
@@ -88,6 +92,7 @@ def check(  # noqa: PLR0913, PLR0917 (one per option)
             label=label,
             label_map=_label_map(labels),
             label_text=label_text,
+            default_label=default_label,
         )
         examined = examine(request)
         checked = examined.checked
@@ -117,6 +122,7 @@ def convert(  # noqa: PLR0913, PLR0917 (one per option)
     label: Label = None,
     labels: Labels = None,
     label_text: LabelText = None,
+    default_label: DefaultLabel = None,
     polyline_as_outline: Annotated[
         bool, typer.Option(help="Whether a polyline of three points or more counts as an outline.")
     ] = True,
@@ -141,6 +147,7 @@ def convert(  # noqa: PLR0913, PLR0917 (one per option)
             label=label,
             label_map=_label_map(labels),
             label_text=label_text,
+            default_label=default_label,
             polyline_as_outline=polyline_as_outline,
             force=force,
         )

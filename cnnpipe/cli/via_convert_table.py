@@ -47,7 +47,8 @@ def print_converted(converted: Converted) -> None:
         return
     for each in converted.relabelled:
         meant = "taken out" if each.after is None else f"now {each.after!r}"
-        line(console, f"relabelled: {each.before!r} is {meant}, {each.count} times")
+        before = repr(each.before) if each.before else "no value"
+        line(console, f"relabelled: {before} is {meant}, {each.count} times")
     _print_losses(console, converted.losses)
     counts = f"{counted(converted.images, 'picture')}, {counted(converted.regions, 'region')}"
     line(console, f"written: {converted.to}, {counts} -> {converted.out}")

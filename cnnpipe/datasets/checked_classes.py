@@ -74,7 +74,7 @@ def _check_rare(counts: Mapping[str, Counter[str]]) -> list[Finding]:
         found(
             "class-rare",
             min(places),
-            f"class {label!r} is in {len(places)} pictures: a split will lack it",
+            f"class {_SHORT.repr(label)} is in {_pictures(len(places))}: a split will lack it",
             "annotate more, or rename the class",
         )
         for label, places in sorted(counts.items())
@@ -103,10 +103,15 @@ def _check_balance(counts: Mapping[str, Counter[str]], what: str, most_uneven: f
     ratio = totals[largest] / totals[smallest]
     if ratio <= most_uneven:
         return []
-    sizes = f"{largest!r} has {totals[largest]} {what}, {smallest!r} {totals[smallest]}"
+    names = _SHORT.repr(largest), _SHORT.repr(smallest)
+    sizes = f"{names[0]} has {totals[largest]} {what}, {names[1]} {totals[smallest]}"
     fix = "annotate more of the small class, or join classes in validate.label_map"
     return [found("class-imbalance", min(counts[smallest]), f"{sizes}: {ratio:.0f} times as many", fix)]
 
 
 def _sized(label: str, counts: Mapping[str, Counter[str]]) -> str:
-    return f"{label!r} ({len(counts[label])} pictures)"
+    return f"{label!r} ({_pictures(len(counts[label]))})"
+
+
+def _pictures(number: int) -> str:
+    return "1 picture" if number == 1 else f"{number} pictures"

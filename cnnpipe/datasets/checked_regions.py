@@ -20,6 +20,7 @@ from cnnpipe.geometry.shapes import (
 from cnnpipe.params.validate import ValidateParams
 
 _LABEL_FIX = "give it one value of the class in VIA, or delete the region"
+_MISSING_FIX = f"{_LABEL_FIX}; or name a class for all such regions: validate.default_label"
 
 
 _Seen = dict[tuple[str, Shape | None, str], int]  # image_id, shape, label: the first region that has them
@@ -83,7 +84,7 @@ def _labels(region: Region, labelling: Labelling, params: ValidateParams) -> lis
         what = f"{attribute!r} is {', '.join(spelled)}, which validate.label_map leaves out"
         raise _RegionError(_about(region, "label-left-out", what, "nothing to do, if that is meant"))
     what = "no attribute has a value" if attribute is None else f"{attribute!r} has no value"
-    raise _RegionError(_about(region, "label-missing", what, _LABEL_FIX))
+    raise _RegionError(_about(region, "label-missing", what, _MISSING_FIX))
 
 
 def _box(region: Region, params: ValidateParams) -> Box:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
 from cnnpipe.params.section import Params, Probability
 
@@ -25,6 +25,8 @@ def _tidied(value: dict[str, str | None]) -> dict[str, str | None]:
     return tidy
 
 
+# Not blank, and without blanks around it
+Label = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 # Labels are compared without blanks around them, so these have none either.
 LabelMap = Annotated[dict[str, str | None], BeforeValidator(_with_text_keys), AfterValidator(_tidied)]
 
@@ -36,6 +38,7 @@ class ValidateParams(Params):
     image_label_attribute: str | None
     label_text: Literal["id", "description"]
     label_map: LabelMap  # None: what is spelled so is left out
+    default_label: Label | None  # None: a region without a label is left out
     several_labels: Literal["leave_out", "one_object_each"]
     without_regions: Literal["negative", "unannotated"]
     polyline_as_outline: bool

@@ -34,7 +34,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     task: Task
     label: str | None  # the attribute with the class; None: guess
     labels: Path | None = None  # a file that says which class each spelling means
-    label_text: LabelText = "id"
+    label_text: LabelText | None = None  # None: by the kind of the files
+    default_label: str | None = None  # class of a region that says none; None: it is left out
     without_regions: WithoutRegions | None = None  # None: by how many pictures have none
 
 
@@ -93,6 +94,7 @@ def _wishes(request: Request) -> Wishes:
         label=request.label,
         label_map=read_label_map(request.labels) if request.labels is not None else {},
         label_text=request.label_text,
+        default_label=request.default_label,
         without_regions=request.without_regions,
     )
 

@@ -87,6 +87,7 @@ def render_params(survey: Survey, layout: Layout) -> str:
         ),
         "label_text": survey.gate.label_text,
         "label_map": _flow_mapping(survey.gate.label_map),
+        "default_label": "null" if survey.gate.default_label is None else _quoted(survey.gate.default_label),
         **_flat(sizing.gate(survey)),
         **_flat(sizing.split(survey)),
         "views_and_experiments": _render_task(survey),

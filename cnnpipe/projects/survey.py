@@ -22,7 +22,8 @@ from cnnpipe.formats.via.review import REVIEW_ATTRIBUTE
 from cnnpipe.params.load import did_you_mean
 from cnnpipe.params.validate import ValidateParams
 from cnnpipe.projects.originals import Originals
-from cnnpipe.stages.validate import LOST, WHY_NOTHING, Ingested, check_records
+from cnnpipe.projects.via_label import label_text_of
+from cnnpipe.stages.validate import CLASS, LOST, WHY_NOTHING, Ingested, check_records
 
 Task = Literal["classify", "detect"]
 WithoutRegions = Literal["negative", "unannotated"]
@@ -43,7 +44,8 @@ class Wishes(msgspec.Struct, frozen=True, kw_only=True):
     task: Task
     label: str | None = None  # the attribute with the class; None: guess
     label_map: Mapping[str, str | None] = {}
-    label_text: LabelText = "id"
+    label_text: LabelText | None = None  # None: as `label_text_of` says
+    default_label: str | None = None  # class of a region that says none; None: it is left out
     without_regions: WithoutRegions | None = None  # None: by how many pictures have none
 
 
@@ -75,16 +77,17 @@ def survey(originals: Originals, wishes: Wishes) -> Survey:
     where = ", ".join(str(annotations.path) for annotations in originals.annotations)
     data = _read(originals)
     _refuse_lost(data, where)
-    choice = _choose_label(data, wishes.task, wishes.label, where)
+    choice = _choose_label(data, wishes, where)
     without_regions, bare_why = _choose_bare(data, wishes.without_regions)
-    gate = _gate(choice, wishes, without_regions)
+    text = wishes.label_text or label_text_of(annotations.file for annotations in originals.annotations)
+    gate = _gate(choice, wishes, text, without_regions)
     passed = check_records(data, gate, where)
     result = Survey(
         task=wishes.task,
         label=choice,
         gate=gate,
         bare_why=bare_why,
-        described=_described(data.declared, choice, wishes.label_text),
+        described=_described(data.declared, choice, text),
         num_named=data.num_pictures,
         num_regions=data.num_regions,
         pictures=passed.pictures,
@@ -170,7 +173,8 @@ def _reasons(findings: Sequence[Finding]) -> str:
     return "".join(f"; {code}: {len(places)}, first {places[0]}" for code, places in counts.items())
 
 
-def _choose_label(data: Ingested, task: Task, label: str | None, where: str) -> LabelChoice:
+def _choose_label(data: Ingested, wishes: Wishes, where: str) -> LabelChoice:
+    task, label = wishes.task, wishes.label
     of_regions = attributes_in_use(region.attributes for region in data.regions)
     of_files = attributes_in_use(
         {name: value for name, value in picture.file_attributes.items() if name != REVIEW_ATTRIBUTE}
@@ -184,6 +188,8 @@ def _choose_label(data: Ingested, task: Task, label: str | None, where: str) -> 
     guessed = guess_label_attribute(of_files)
     if task == "classify" and guessed is not None:
         return LabelChoice(attribute=guessed, source="pictures", why=_why(guessed, of_files))
+    if wishes.default_label is not None and data.regions:
+        return LabelChoice(attribute=CLASS, source="objects", why="no attribute holds one; see default_label")
     raise _no_label(task, None, of_regions, of_files, where)
 
 
@@ -221,7 +227,8 @@ def _no_label(
         there += f"; file attributes: {describe_attributes(of_files)}"
         known += of_files
     if label is None:
-        fix = f"give the regions their class in VIA; there are {there}"
+        fix = "give the regions their class in VIA, or name one for all of them with --default-label"
+        fix += f"; there are {there}"
         return DataError(where, "no attribute holds a class", fix)
     wanted = "region" if task == "detect" else "region or picture"
     fix = f"{did_you_mean(label, known)}name it with --label; there are {there}"
@@ -248,14 +255,17 @@ def _described(declared: DeclaredAttributes, choice: LabelChoice, text: LabelTex
     return names if text == "id" and is_better else {}
 
 
-def _gate(choice: LabelChoice, wishes: Wishes, without_regions: WithoutRegions) -> ValidateParams:
+def _gate(
+    choice: LabelChoice, wishes: Wishes, text: LabelText, without_regions: WithoutRegions
+) -> ValidateParams:
     """Return section `validate` of the new project but its limits; the template says the same."""
     is_objects = choice.source == "objects"
     return ValidateParams(
         label_attribute=choice.attribute if is_objects else "auto",
         image_label_attribute=None if is_objects else choice.attribute,
-        label_text=wishes.label_text,
+        label_text=text,
         label_map=dict(wishes.label_map),
+        default_label=wishes.default_label,
         several_labels="leave_out",
         without_regions=without_regions,
         polyline_as_outline=True,

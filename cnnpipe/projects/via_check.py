@@ -34,7 +34,7 @@ _MOST_SPELLINGS: Final = 2000  # classes; of more, no mapping is suggested: they
 _STAND_IN: Final = "\0"  # an attribute where none has a value: VIA lets nobody type such a name
 _OF_CLASSES: Final = ("label-spelling", "label-untidy", "class-imbalance", "class-rare")
 _SAY_WHY_EMPTY: Final = ("file-empty", "media-left-out")
-_LABEL_FIX: Final = "give the region its class in VIA"
+_LABEL_FIX: Final = "give the region its class in VIA, or name one for all of them: --default-label"
 
 
 class CheckRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,6 +45,7 @@ class CheckRequest(msgspec.Struct, frozen=True, kw_only=True):
     label: str | None = None
     label_map: Mapping[str, str | None] = {}
     label_text: LabelText | None = None  # None: as `label_text_of` says
+    default_label: str | None = None  # class of a region that says none; None: it has none
 
 
 class Examined(msgspec.Struct, frozen=True, kw_only=True):
@@ -198,7 +199,7 @@ def _choose(data: Ingested, request: CheckRequest, where: str) -> ChosenLabel:
 
 def _check(data: Ingested, label: ChosenLabel, request: CheckRequest) -> list[Finding]:
     where = "the files"
-    if label.attribute is not None or not data.regions:
+    if label.attribute is not None or request.default_label is not None or not data.regions:
         return check_records(data, gate(label, request), where).findings
     # no region has a class: their shapes are looked at as if all had one
     regions = [msgspec.structs.replace(each, attributes={_STAND_IN: "region"}) for each in data.regions]
@@ -219,6 +220,7 @@ def gate(label: ChosenLabel, request: CheckRequest) -> ValidateParams:
         image_label_attribute=attribute if label.part == "file" else None,
         label_text=request.label_text or "id",
         label_map=dict(request.label_map),
+        default_label=request.default_label,
         several_labels="leave_out",
         without_regions="negative",
         polyline_as_outline=True,
@@ -240,10 +242,12 @@ def _without_bounds(finding: Finding) -> Finding:
 
 def _count_classes(data: Ingested, label: ChosenLabel, request: CheckRequest) -> dict[str, ClassCount]:
     """Return how much there is of each class in the files, usable or not; the most frequent first."""
-    is_of_regions = label.part == "region"
+    is_of_regions = label.part == "region" or request.default_label is not None
     declared = data.declared.region if is_of_regions else data.declared.file
     names = option_names(declared.get(label.attribute or ""), request.label_text or "id")
     labelling = Labelling(attribute=label.attribute, names=names, mapping=request.label_map)
+    if is_of_regions:
+        labelling = msgspec.structs.replace(labelling, default=request.default_label)
     num_regions: Counter[str] = Counter()
     images: dict[str, set[str]] = defaultdict(set)
     holders = (

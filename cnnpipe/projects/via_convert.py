@@ -42,6 +42,7 @@ class ConvertRequest(msgspec.Struct, frozen=True, kw_only=True):
     label: str | None = None
     label_map: Mapping[str, str | None] = {}
     label_text: LabelText | None = None  # None: as `label_text_of` says
+    default_label: str | None = None  # class of a region that says none; None: it has none
     polyline_as_outline: bool = True
     force: bool = False
     keep: Keep | None = None
@@ -97,8 +98,8 @@ def convert_files(request: ConvertRequest) -> Converted:
     label = label_of_files([(", ".join(map(shown, request.paths)), file)], request.label)
     labelling = _labelling(file, label, request)
     relabellings: list[Relabelling] = []
-    if request.target in VIA_TARGETS and label.part is not None:
-        changed = relabel(file, labelling, label.part)
+    if request.target in VIA_TARGETS:
+        changed = relabel(file, labelling, label.part or "region")
         file = changed.file
         relabellings = [
             Relabelling(before=before, after=after, count=count)
@@ -106,7 +107,9 @@ def convert_files(request: ConvertRequest) -> Converted:
         ]
     sizes = {} if request.images_dir is None else sizes_of(file, request.paths[0], request.images_dir)
     options = ConvertOptions(
-        labelling=labelling if label.part == "region" else Labelling(attribute=None),
+        labelling=labelling
+        if label.part == "region"
+        else Labelling(attribute=None, default=request.default_label),
         sizes=sizes,
         polyline_as_outline=request.polyline_as_outline,
         name=settings_text(file.settings, "project", "name") or request.out.stem,
@@ -157,7 +160,9 @@ def refuse_taken(request: ConvertRequest) -> None:
 def _labelling(file: ViaFile, label: ChosenLabel, request: ConvertRequest) -> Labelling:
     declared = file.attributes.get(label.part or "region", {}).get(label.attribute or "")
     names = option_names(declared, request.label_text or label_text_of([file]))
-    return Labelling(attribute=label.attribute, names=names, mapping=request.label_map)
+    return Labelling(
+        attribute=label.attribute, names=names, mapping=request.label_map, default=request.default_label
+    )
 
 
 def _nothing_written(request: ConvertRequest, merged: Merged) -> Converted:

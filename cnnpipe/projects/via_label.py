@@ -78,7 +78,7 @@ def label_of_files(files: Iterable[tuple[str, ViaFile]], label: str | None) -> C
 def label_text_of(files: Iterable[ViaFile]) -> LabelText:
     """Return how the options of the files are to be called where nobody said.
 
-    By what people see where a program numbered them, as in VIA 3 and COCO; else by what regions hold.
+    By what people see where a program numbered them, as in VIA 3; else by what regions hold.
     """
     return "description" if any(file.kind in NUMBERED_OPTIONS for file in files) else "id"
 

@@ -21,6 +21,7 @@ _WORDS: Final = (
     ("ingest.raw_dir", "the folder of --images"),
     ("validate.label_map in params.yaml", "--labels map.yaml"),
     ("validate.label_map", "--labels map.yaml"),
+    ("validate.default_label", "--default-label"),
 )
 
 

@@ -42,6 +42,7 @@ from cnnpipe.reports.validation import write_report
 from cnnpipe.reports.validation_summary import CodeSummary, Summary, count_classes, summarise_codes
 
 # codes of pictures that are named and cannot be used
+CLASS = "class"  # what the attribute is called where there is none
 LOST = ("picture-missing", "picture-outside", "picture-ambiguous", "picture-unreadable", "entry-unreadable")
 
 # of no error, and yet reasons why nothing may be left
@@ -119,11 +120,11 @@ def check_records(data: Ingested, params: ValidateParams, where: str) -> Passed:
     attribute = _label_attribute(data.regions, params, where)
     image_attribute = _image_label_attribute(data.pictures, params, where)
     by_id = {picture.image_id: picture for picture in data.pictures}
-    objects, region_findings = check_regions(
-        data.regions, by_id, labelling=_labelling(attribute, data.declared.region, params), params=params
-    )
+    of_regions = _labelling(attribute, data.declared.region, params)
+    of_regions = msgspec.structs.replace(of_regions, default=params.default_label)
+    objects, region_findings = check_regions(data.regions, by_id, labelling=of_regions, params=params)
     annotated = {region.image_id for region in data.regions}
-    of_pictures = _labelling(image_attribute, data.declared.file, params)
+    of_pictures = _labelling(image_attribute, data.declared.file, params)  # whose class has no default
     pictures, picture_findings = check_pictures(data.pictures, annotated, of_pictures, params)
     findings = [
         *data.findings,
@@ -160,6 +161,10 @@ def _label_attribute(regions: Sequence[Region], params: ValidateParams, where: s
     if wanted != "auto" and wanted in uses:
         return wanted
     guessed = guess_label_attribute(uses)
+    if params.default_label is not None and (guessed is None or wanted != "auto"):
+        return (
+            CLASS if wanted == "auto" else wanted
+        )  # its name is wanted where a network's labels are written
     is_needed = bool(regions) and (wanted != "auto" or params.image_label_attribute is None)
     if not is_needed or (wanted == "auto" and guessed is not None):
         return guessed
@@ -221,6 +226,7 @@ def _decisions(params: ValidateParams, attribute: str | None) -> dict[str, Any]:
         "image_label_attribute": params.image_label_attribute,
         "label_text": params.label_text,
         "label_map": params.label_map,
+        "default_label": params.default_label,
         "several_labels": params.several_labels,
         "without_regions": params.without_regions,
         "polyline_as_outline": params.polyline_as_outline,

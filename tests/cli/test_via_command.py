@@ -350,3 +350,30 @@ def test_what_would_steer_the_terminal_is_not_printed(via: Any) -> None:
 def test_every_command_has_help_with_an_example(via: Any, command: str) -> None:
     ended = via(command, "--help")
     assert (ended.code, f"Example: cnnpipe via {command} " in " ".join(ended.out.split())) == (0, True)
+
+
+def test_a_default_is_the_class_of_regions_that_say_none(via: Any, tmp_path: Path) -> None:
+    path = write(tmp_path / "a.json", entry("a.png", rect(0, 0, 9, 9), rect(20, 0, 9, 9)))
+    assert via("check", path, "--json").value["classes"] == {}
+    checked = via("check", path, "--default-label", "car", "--json").value
+    assert checked["classes"] == {"car": {"regions": 2, "images": 1}}
+    assert [each["code"] for each in checked["findings"]] == ["class-rare"]
+    written = via("convert", path, tmp_path / "b.json", "--to", "via2-json", "--default-label", "car")
+    assert "relabelled: no value is now 'car', 2 times" in written.out + written.err
+    [read] = read_via(tmp_path / "b.json", where="b.json").entries
+    assert [region.attributes for region in read.regions] == [{"class": "car"}] * 2
+    Image.new("RGB", (40, 20)).save(tmp_path / "a.png")
+    via(
+        "convert",
+        path,
+        tmp_path / "coco.json",
+        "--to",
+        "coco",
+        "--default-label",
+        "car",
+        "--images",
+        tmp_path,
+    )
+    coco = json.loads((tmp_path / "coco.json").read_text())
+    assert [each["name"] for each in coco["categories"]] == ["car"]
+    assert len(coco["annotations"]) == 2

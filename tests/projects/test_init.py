@@ -19,6 +19,8 @@ from synthetic import entry, make_project, noise_picture, rect, write_via
 from cnnpipe.annotations import LabelledObject, Picture
 from cnnpipe.errors import BusyError, CnnpipeError, DataError, ParamsError, StorageError
 from cnnpipe.files import read_jsonl
+from cnnpipe.formats.via.convert import ConvertOptions, convert
+from cnnpipe.formats.via.read import read_via
 from cnnpipe.params.document import Document
 from cnnpipe.params.load import check, read_yaml
 from cnnpipe.projects.init import Made, Request, init
@@ -350,6 +352,15 @@ def test_numbers_that_have_names_are_told(tmp_path: Path) -> None:
     assert params_of(tmp_path / "project").validate_.label_text == "id"
 
 
+def test_the_numbers_that_via_3_gives_its_options_are_no_classes(tmp_path: Path) -> None:
+    numbered(tmp_path)
+    via_2, via_3 = tmp_path / "mine/via_project.json", tmp_path / "mine/via_3.json"
+    convert(read_via(via_2, where="via_project.json"), via_3, "via3-project", ConvertOptions())
+    made = make(tmp_path, via_3)
+    assert {each.label for each in made.survey.objects} == {"hen", "fox"}
+    assert params_of(tmp_path / "project").validate_.label_text == "description"
+
+
 def test_names_of_options_and_a_map_of_spellings_go_into_the_params(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -504,3 +515,17 @@ def test_a_git_that_fails_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Mon
     with pytest.raises(CnnpipeError, match="bad config line"):
         make(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["gitconfig", "mine"]
+
+
+def test_a_default_names_the_class_of_regions_that_say_none(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    entries = [entry(f"{n}.png", rect(1, 1, 9, 9)) for n in range(4)]
+    for number, each in enumerate(entries):
+        noise_picture(number).save(tmp_path / "mine" / each["filename"])
+    write_via(tmp_path / "mine/via_project.json", entries)
+    with pytest.raises(DataError, match="--default-label"):
+        make(tmp_path)
+    made = make(tmp_path, default_label="car")
+    assert {each.label for each in made.survey.objects} == {"car"}
+    gate = params_of(tmp_path / "project").validate_
+    assert (gate.label_attribute, gate.default_label) == ("class", "car")

@@ -90,6 +90,18 @@ def test_the_stage_returns_what_became_of_the_objects(tmp_path: Path) -> None:
     assert report.lost == {"picture in no split": {"ant": {"none": 1}}, "too small": {"bee": {"train": 1}}}
 
 
+def test_a_region_that_is_several_objects_is_in_no_class(tmp_path: Path) -> None:
+    inputs = write_project(tmp_path, PROJECT)
+    [path] = tmp_path.rglob("objects.jsonl")
+    lines = path.read_text(encoding="utf-8").splitlines()
+    again = lines[0].replace('"bee"', '"ant"')
+    path.write_text("\n".join([lines[0], again, *lines[1:]]) + "\n", encoding="utf-8")
+    counts = augment(inputs, tmp_path / "view", params())
+    assert counts["lost (of several classes)"] == 2
+    ids = [sample.sample_id for sample in open_view(tmp_path / "view").samples]
+    assert len(ids) == len(set(ids)) == 15
+
+
 def test_whole_pictures_are_labelled_by_their_attribute(tmp_path: Path) -> None:
     pictures = [*PROJECT, Drawn("train", [], label=None)]
     opened = made(tmp_path, pictures, source="pictures", max_side_px=100)

@@ -288,3 +288,37 @@ def load_map(folder: Path, yaml: str) -> Mapping[str, str | None]:
     text = section.replace('"label_map": {}', f'"label_map": {yaml}')
     (folder / "params.yaml").write_text(text, encoding="utf-8")
     return load_section(folder / "params.yaml", "validate", ValidateParams).label_map
+
+
+def unlabelled(tmp_path: Path) -> Gate:
+    """Return pictures whose regions say nothing: no attribute was ever made."""
+    return Gate(tmp_path, [entry("a.png", rect(0, 0, 9, 9)), entry("b.png", rect(1, 1, 9, 9))])
+
+
+def test_without_any_class_the_way_out_is_told(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no region attribute has a value"):
+        unlabelled(tmp_path).run(label_attribute="auto")
+
+
+@pytest.mark.parametrize("attribute", ["auto", "kind"])
+def test_a_default_is_the_class_of_regions_that_say_none(tmp_path: Path, attribute: str) -> None:
+    gate = unlabelled(tmp_path)
+    gate.run(label_attribute=attribute, default_label="car")
+    assert gate.labels == ["car", "car"]
+    assert gate.findings("label-missing") == []
+
+
+def test_a_default_leaves_alone_what_has_a_class_or_is_left_out(tmp_path: Path) -> None:
+    gate = Gate(tmp_path, [entry("a.png", *boxes("van", "", "dirt"))])
+    gate.run(default_label="car", label_map={"dirt": None})
+    assert gate.labels == ["van", "car"]
+    gate.run(default_label=None, label_map={"dirt": None})
+    assert gate.labels == ["van"]
+    [finding] = gate.findings("label-missing")
+    assert finding.fix.endswith("validate.default_label")
+
+
+@pytest.mark.parametrize("wrong", ["", "  ", 3])
+def test_a_default_that_is_no_class_is_refused(wrong: Any) -> None:
+    with pytest.raises(ValueError, match="default_label"):
+        a_gate(default_label=wrong)

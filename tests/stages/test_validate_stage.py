@@ -198,8 +198,8 @@ def test_sets_are_noticed(tmp_path: Path) -> None:
     assert codes(tmp_path / "out") == {"label-spelling": [("d.png", None)], "class-rare": [("d.png", None)]}
     assert {each.label for each in objects(tmp_path)} == {"sandwich", "sandiwch"}  # never merged
     whats = {each["code"]: each["places"][0]["what"] for each in report(tmp_path / "out")["findings"]}
-    assert whats["label-spelling"] == "'sandiwch' (1 pictures) is spelled almost like 'sandwich' (3 pictures)"
-    assert whats["class-rare"].startswith("class 'sandiwch' is in 1 pictures")
+    assert whats["label-spelling"] == "'sandiwch' (1 picture) is spelled almost like 'sandwich' (3 pictures)"
+    assert whats["class-rare"].startswith("class 'sandiwch' is in 1 picture:")
 
 
 def test_equal_files_and_empty_pictures_are_noticed(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ class Labelling(msgspec.Struct, frozen=True, kw_only=True):
     names: Mapping[str, str] = {}  # option id to the name that stands for it
     # a label as it is spelled to the class it means; None: what has it counts as not labelled
     mapping: Mapping[str, str | None] = {}
+    default: str | None = None  # the label where no value stands; None: such a one has no label
 
 
 def labels_by(labelling: Labelling, attributes: Mapping[str, Any]) -> list[str]:
@@ -26,9 +27,9 @@ def labels_by(labelling: Labelling, attributes: Mapping[str, Any]) -> list[str]:
 
     Each label once, in the order of the file: two spellings may mean one class.
     """
-    if labelling.attribute is None:
-        return []
-    spelled = labels_of(attributes.get(labelling.attribute))
+    spelled = [] if labelling.attribute is None else labels_of(attributes.get(labelling.attribute))
+    if not spelled:
+        return [] if labelling.default is None else [labelling.default]
     named = [labelling.names.get(label, label) for label in spelled]
     meant = [labelling.mapping.get(label, label) for label in named]
     return list(dict.fromkeys(label for label in meant if label is not None))

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -10,12 +10,15 @@ from cnnpipe.formats.via.labelling import Labelling
 from cnnpipe.formats.via.labels import labels_of
 from cnnpipe.formats.via.records import DeclaredAttribute, Part, ViaEntry, ViaFile
 
+_ATTRIBUTE: Final = "class"  # that gets the default, where no attribute holds the class
+
 
 class Relabelled(msgspec.Struct, frozen=True, kw_only=True):
     """A file with other values."""
 
     file: ViaFile
-    # spelling and class (None: taken out) to how many regions or pictures had it; the most frequent first
+    # spelling ("": no value) and class (None: taken out) to how many regions or pictures had it; the most
+    # frequent first
     counts: dict[tuple[str, str | None], int]
 
 
@@ -23,15 +26,17 @@ def relabel(file: ViaFile, labelling: Labelling, part: Part) -> Relabelled:
     """Return the file with each value of the attribute as `labelling` means it.
 
     Values whose spelling stands for itself stay as they are, blanks around them included. An option that is
-    mapped to another goes; the class it means becomes an option, where it is none.
+    mapped to another goes; the class it means becomes an option, where it is none. Regions without a value
+    get the default, if there is one.
 
     Args:
         file: as read.
         labelling: the attribute, what its options are called, and what each spelling means.
         part: whether regions have the attribute, or pictures.
     """
-    attribute = labelling.attribute
-    if attribute is None or not labelling.mapping:
+    has_default = labelling.default is not None and part == "region"
+    attribute = labelling.attribute or (_ATTRIBUTE if has_default else None)
+    if attribute is None or not (labelling.mapping or has_default):
         return Relabelled(file=file, counts={})
     declared = file.attributes.get(part, {}).get(attribute)
     meant = _Meanings(labelling, declared)
@@ -50,6 +55,8 @@ class _Meanings:
         self.counts: Counter[tuple[str, str | None]] = Counter()
         self._names = labelling.names
         self._mapping = labelling.mapping
+        self._default = labelling.default
+        self._is_checkbox = declared is not None and declared.type == "checkbox"
         options = {} if declared is None else declared.options
         # a class is written as the option that is called so
         self._ids = {labelling.names.get(option.strip(), option.strip()): option for option in options}
@@ -66,6 +73,14 @@ class _Meanings:
                 name = self._names.get(label, label)
                 self.counts[name, self._mapping.get(name, name)] += 1
 
+    def fill(self) -> Any:
+        """Return the value of a region that has none; None: it stays so."""
+        if self._default is None:
+            return None
+        self.counts["", self._default] += 1
+        option = self._ids.get(self._default, self._default)
+        return {option: True} if self._is_checkbox else option
+
     def is_replaced(self, option: str) -> bool:
         return self.of(option.strip()) != option.strip()
 
@@ -76,10 +91,17 @@ def _relabel_entry(entry: ViaEntry, attribute: str, part: Part, meant: _Meanings
             entry, file_attributes=_relabel_values(entry.file_attributes, attribute, meant)
         )
     regions = tuple(
-        msgspec.structs.replace(region, attributes=_relabel_values(region.attributes, attribute, meant))
+        msgspec.structs.replace(region, attributes=_relabel_region(region.attributes, attribute, meant))
         for region in entry.regions
     )
     return msgspec.structs.replace(entry, regions=regions)
+
+
+def _relabel_region(attributes: dict[str, Any], attribute: str, meant: _Meanings) -> dict[str, Any]:
+    if labels_of(attributes.get(attribute)):
+        return _relabel_values(attributes, attribute, meant)
+    value = meant.fill()
+    return attributes if value is None else {**attributes, attribute: value}
 
 
 def _relabel_values(attributes: dict[str, Any], attribute: str, meant: _Meanings) -> dict[str, Any]:

@@ -53,6 +53,7 @@ class _Candidate(msgspec.Struct, frozen=True, kw_only=True):
     window: Window
     split: Split | None
     group: str
+    has_several_labels: bool  # its region is several objects: one crop cannot be of two classes
 
 
 def plan_view(inputs: ViewInputs, params: ClassifyViewParams) -> PlannedView:
@@ -79,17 +80,27 @@ def plan_view(inputs: ViewInputs, params: ClassifyViewParams) -> PlannedView:
 
 def _candidates(item: SplitPicture, params: ClassifyViewParams) -> Iterator[_Candidate]:
     if params.source == "objects":
-        yield from (_object_candidate(each, item, params) for each in item.objects)
+        times = Counter(each.region for each in item.objects)
+        for each in item.objects:
+            yield _object_candidate(each, item, params, has_several_labels=times[each.region] > 1)
         return
     picture = item.picture
     window = Window(x_min=0, y_min=0, x_max=picture.width, y_max=picture.height)
     label = picture.label or ""
     yield _Candidate(
-        picture=picture, region=None, label=label, window=window, split=item.split, group=item.group
+        picture=picture,
+        region=None,
+        label=label,
+        window=window,
+        split=item.split,
+        group=item.group,
+        has_several_labels=False,
     )
 
 
-def _object_candidate(labelled: LabelledObject, item: SplitPicture, params: ClassifyViewParams) -> _Candidate:
+def _object_candidate(
+    labelled: LabelledObject, item: SplitPicture, params: ClassifyViewParams, *, has_several_labels: bool
+) -> _Candidate:
     window = crop_window(
         labelled.box,
         margin_fraction=params.margin_fraction,
@@ -104,12 +115,15 @@ def _object_candidate(labelled: LabelledObject, item: SplitPicture, params: Clas
         window=window,
         split=item.split,
         group=item.group,
+        has_several_labels=has_several_labels,
     )
 
 
 def _reason_to_leave_out(candidate: _Candidate, params: ClassifyViewParams) -> str | None:
     if not candidate.label:
         return "no label"
+    if candidate.has_several_labels:
+        return "of several classes"
     if candidate.split is None:
         return "picture in no split"
     if min(candidate.window.width, candidate.window.height) < params.min_side_px:

@@ -69,3 +69,25 @@ def test_file_attributes() -> None:
 def test_without_a_map_nothing_is_touched() -> None:
     file = file_of(entry("p", (A, " x ")))
     assert relabel(file, Labelling(attribute="class"), "region").file is file
+
+
+def test_a_default_is_written_where_no_value_stands() -> None:
+    file = file_of(entry("p", (A, ""), (B, "egg")))
+    changed = relabel(file, Labelling(attribute="class", default="sandwich"), "region")
+    assert values(changed.file) == [{"class": "sandwich"}, {"class": "egg"}]
+    assert changed.counts == {("", "sandwich"): 1}
+
+
+def test_without_an_attribute_the_default_gets_one_of_its_own() -> None:
+    changed = relabel(
+        file_of(entry("p", (A, {}), (B, {}))), Labelling(attribute=None, default="car"), "region"
+    )
+    assert values(changed.file) == [{"class": "car"}] * 2
+
+
+def test_the_default_is_an_option_where_there_are_options() -> None:
+    declared = DeclaredAttribute(type="checkbox", options={"egg": ""})
+    file = file_of(entry("p", (A, {"class": {}})), declared={"class": declared})
+    changed = relabel(file, Labelling(attribute="class", default="sandwich"), "region")
+    assert values(changed.file) == [{"class": {"sandwich": True}}]
+    assert changed.file.attributes["region"]["class"].options == {"egg": "", "sandwich": ""}
