@@ -419,3 +419,10 @@ def test_changed_bytes_are_read_or_refused(random_source: random.Random) -> None
         parse_via(bytes(content[: random_source.randint(1, len(content))]), where="x")
     except DataError as error:
         assert error.fix  # noqa: PT017 (most changes are refused, some are read)
+
+
+def test_attributes_of_equal_text_are_one_object() -> None:
+    project = {name: entry(f"{name}.jpg", rect(1, 2, 3, 4, **{"class": "a"})) for name in "xyz"}
+    first, *others = (each.regions[0].attributes for each in parse(project).entries)
+    assert first == {"class": "a"}
+    assert all(each is first for each in others)  # a million regions of four classes fit into the memory
