@@ -426,3 +426,30 @@ def test_attributes_of_equal_text_are_one_object() -> None:
     first, *others = (each.regions[0].attributes for each in parse(project).entries)
     assert first == {"class": "a"}
     assert all(each is first for each in others)  # a million regions of four classes fit into the memory
+
+
+def both_ways(content: bytes, monkeypatch: pytest.MonkeyPatch) -> tuple[ViaFile, ViaFile]:
+    by_types = parse_via(content, where="x")
+    with monkeypatch.context() as patched:
+        patched.setattr("cnnpipe.formats.via.annotations_json.read_clean", lambda *_: None)
+        return by_types, parse_via(content, where="x")
+
+
+@pytest.mark.parametrize("kind", ["via1", "via2", "project"])
+def test_both_ways_through_a_file_say_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: Any
+) -> None:
+    project = make_project(tmp_path, kind=kind)
+    by_types, by_fields = both_ways((project.folder / project.annotations).read_bytes(), monkeypatch)
+    assert by_types == by_fields
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason="the real VIA files are not beside the repository")
+@pytest.mark.parametrize(
+    "row", [row for row in manifest() if row["kind"] != "annotations-csv"], ids=lambda row: row["name"][:40]
+)
+def test_both_ways_through_a_real_file_say_the_same(
+    row: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    by_types, by_fields = both_ways((REAL / row["name"]).read_bytes(), monkeypatch)
+    assert by_types == by_fields
