@@ -39,9 +39,9 @@ worker: venv ## Take scheduled runs from POOL=cpu or POOL=gpu, each in a clone o
 lock: ## Write requirements.lock anew; UPGRADE="dvc typer" or UPGRADE=all lets versions move
 	@python=$$(tools/find_python.sh) && "$$python" -m tools.lock $(UPGRADE)
 
-# the faults of docs/reliability.md take most of an hour: python -m benchmarks.faults
+# left out, for they take long: python -m benchmarks.faults (docs/reliability.md), python -m benchmarks.via_fuzz
 bench: venv ## Run every benchmark against its peer; results as JSON in benchmarks/results/
-	@set -e; for file in $$(grep -l '__name__ == "__main__"' benchmarks/*.py | grep -v /faults.py); do \
+	@set -e; for file in $$(grep -l '__name__ == "__main__"' benchmarks/*.py | grep -Ev '/(faults|via_fuzz).py'); do \
 		echo "$$file"; $(bin)/python -m "benchmarks.$$(basename "$$file" .py)"; \
 	done
 
