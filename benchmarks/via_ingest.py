@@ -201,7 +201,7 @@ def _region(kind: int, drawn: random.Random) -> dict[str, Any]:
 def _shape(kind: int, drawn: random.Random) -> dict[str, Any]:
     x, y = drawn.randint(0, 1900), drawn.randint(0, 1000)
     if kind == 0:
-        outline = [(x + drawn.randint(0, 200), y + drawn.randint(0, 200)) for _ in range(22)]
+        outline = [(x + drawn.randint(0, 200), y + drawn.randint(0, 200)) for _ in range(41)]
         return {
             "name": "polygon",
             "all_points_x": [x for x, _ in outline],

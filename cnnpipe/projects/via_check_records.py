@@ -82,7 +82,11 @@ def _name_all(read: Iterable[ReadFile], images_dir: Path) -> tuple[list[NamedEnt
 
 
 def _name_alone(read: Sequence[ReadFile]) -> list[NamedEntry]:
-    """Return all entries; the name of a picture is its image_id, and a number is put behind the next ones."""
+    """Return all entries; the name of a picture is its image_id, and a number is put behind the next ones.
+
+    Of a list of addresses there is nothing to be said without the pictures.
+    """
+    read = [each for each in read if each.contents.kind != "url-list"]
     named = []
     taken: dict[str, int] = {}
     for group in group_by_picture([each.contents for each in read]):

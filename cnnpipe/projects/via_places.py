@@ -36,11 +36,12 @@ class Places:
         return Place(file=file, image=finding.where, region=finding.region, what=what)
 
     def _of_picture(self, finding: Finding, what: str) -> Place:
-        named, ends = self._counted(finding.where)
-        if finding.region is None:
-            files = dict.fromkeys(each.source for each in named)
-            one = next(iter(files)) if len(files) == 1 else None
+        if finding.region is None:  # of the picture; nothing is kept, for every picture may have one
+            named = counting_entries(self._entries[finding.where])
+            files = {each.source for each in named}
+            one = named[0].source if len(files) == 1 else None
             return Place(file=one, image=named[0].entry.filename, region=None, what=what)
+        named, ends = self._counted(finding.where)
         # the regions of several entries are counted on
         place = min(bisect_right(ends, finding.region), len(named) - 1)
         number = finding.region - (ends[place - 1] if place else 0)

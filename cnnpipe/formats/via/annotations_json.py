@@ -9,7 +9,7 @@ import msgspec
 from cnnpipe.annotations import Finding, found
 from cnnpipe.errors import AnnotationError
 from cnnpipe.formats.via.clean_entries import SharedAttributes, read_clean
-from cnnpipe.formats.via.decode import Member, decode_members, value_of
+from cnnpipe.formats.via.decode import Member, members_of, value_of
 from cnnpipe.formats.via.records import ViaEntry, ViaFile
 from cnnpipe.formats.via.regions import parse_attributes, parse_regions, unknown_fields
 
@@ -28,7 +28,7 @@ class Entries(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Read(msgspec.Struct, frozen=True, kw_only=True):
-    """One entry, and what the file holds of it."""
+    """One entry that is not as VIA writes it, and what the file holds of it."""
 
     entry: ViaEntry | None  # None: it cannot be used
     is_picture: bool = True  # an object, be it usable or not
@@ -44,10 +44,9 @@ def read_annotations(text: bytes, *, where: str) -> ViaFile:
     Raises:
         AnnotationError: not JSON, or not an object of entries.
     """
-    members = decode_members(text, where=where)
-    if members is None:
+    parsed = parse_entries(text, where=where)
+    if parsed is None:
         raise AnnotationError(where, "holds no object with one entry per picture", _NO_ENTRIES)
-    parsed = parse_entries(members, where=where)
     return ViaFile(
         kind="annotations-json",
         version="1" if parsed.is_version_1 else "2",
@@ -60,45 +59,91 @@ def read_annotations(text: bytes, *, where: str) -> ViaFile:
     )
 
 
-def parse_entries(members: Sequence[Member], *, where: str) -> Entries:
+def parse_entries(value: bytes | msgspec.Raw | Any, *, where: str) -> Entries | None:
     """Return the entries that name a picture, and a finding for each that does not.
 
     Of a key that stands twice the last entry counts, as in VIA, and a finding says so.
+
+    Args:
+        value: an object of entries: its text, or what it is already. None is returned for anything else.
+        where: the file, for findings.
+
+    Raises:
+        AnnotationError: not JSON.
     """
-    repeated = {key for key, times in Counter(key for key, _ in members).items() if times > 1}
-    last = {key: place for place, (key, _) in enumerate(members)} if repeated else {}
-    counting = [member for place, member in enumerate(members) if last.get(member[0], place) == place]
-    shared = SharedAttributes()
-    read = [_read_entry(key, value, shared, where) for key, value in counting]
-    unknown = Counter(name for each in read for name in each.unknown)
-    return Entries(
-        entries=tuple(each.entry for each in read if each.entry is not None),
-        findings=(
-            *(finding for each in read for finding in each.findings),
-            *(_repeated(key, where) for key in sorted(repeated)),
-            *_passed_over(unknown, where),
-        ),
-        num_images=sum(each.is_picture for each in read),
-        num_regions=sum(each.num_regions for each in read),
-        is_version_1=any(each.is_version_1 for each in read),
-    )
+    members = members_of(value, where=where)
+    if members is None:
+        return None
+    times = _repeated_keys(members)
+    reading = _Reading(where)
+    for key in sorted(times):
+        reading.findings.append(_repeated(key, where))
+    members.reverse()
+    while members:  # each is let go once it is read: all of them are several times the text
+        key, member = members.pop()
+        if times.get(key, 1) > 1:
+            times[key] -= 1
+        else:
+            reading.add(key, member)
+    return reading.end()
 
 
-def _read_entry(key: str, value: Any, shared: SharedAttributes, where: str) -> _Read:
-    if isinstance(value, msgspec.Raw):
-        clean = read_clean(key, value, shared)
-        if clean is not None:
-            entry, is_version_1 = clean
-            return _Read(entry=entry, num_regions=len(entry.regions), is_version_1=is_version_1)
+def _repeated_keys(members: Sequence[Member]) -> dict[str, int]:
+    """Return how often each key stands there that stands more than once."""
+    if len({key for key, _ in members}) == len(members):
+        return {}
+    return {key: number for key, number in Counter(key for key, _ in members).items() if number > 1}
+
+
+class _Reading:
+    """What was read so far."""
+
+    def __init__(self, where: str) -> None:
+        self.findings: list[Finding] = []
+        self._where = where
+        self._shared = SharedAttributes()
+        self._entries: list[ViaEntry] = []
+        self._unknown: Counter[str] = Counter()
+        self._num_images = self._num_regions = 0
+        self._is_version_1 = False
+
+    def add(self, key: str, member: msgspec.Raw | Any) -> None:
+        clean = read_clean(key, member, self._shared) if isinstance(member, msgspec.Raw) else None
+        if clean is None:
+            self._add_dirty(_read_dirty(key, member, self._where))
+            return
+        entry, is_version_1 = clean
+        self._entries.append(entry)
+        self._num_images += 1
+        self._num_regions += len(entry.regions)
+        self._is_version_1 |= is_version_1
+
+    def end(self) -> Entries:
+        return Entries(
+            entries=tuple(self._entries),
+            findings=(*self.findings, *_passed_over(self._unknown, self._where)),
+            num_images=self._num_images,
+            num_regions=self._num_regions,
+            is_version_1=self._is_version_1,
+        )
+
+    def _add_dirty(self, read: _Read) -> None:
+        if read.entry is not None:
+            self._entries.append(read.entry)
+        self.findings += read.findings
+        self._unknown.update(read.unknown)
+        self._num_images += read.is_picture
+        self._num_regions += read.num_regions
+        self._is_version_1 |= read.is_version_1
+
+
+def _read_dirty(key: str, member: msgspec.Raw | Any, where: str) -> _Read:
+    """Read an entry that is not as VIA writes it: field by field, each with its own finding."""
     try:
-        return _read_dirty(key, value_of(value, where=where), where)
+        value = value_of(member, where=where)
     except AnnotationError as error:
         finding = found("entry-unreadable", f"{where}: {key}", error.what, error.fix)
         return _Read(entry=None, findings=(finding,))
-
-
-def _read_dirty(key: str, value: Any, where: str) -> _Read:
-    """Read an entry that is not as VIA writes it: field by field, each with its own finding."""
     filename = value.get("filename") if isinstance(value, Mapping) else None
     if not isinstance(filename, str) or not filename.strip():
         fix = "give it a `filename`, or delete it"

@@ -32,7 +32,7 @@ class _Entry(msgspec.Struct, forbid_unknown_fields=True):
     filename: str
     regions: list[_Region] | dict[str, _Region]
     size: int = -1
-    file_attributes: dict[str, Any] = {}
+    file_attributes: msgspec.Raw = _NO_ATTRIBUTES
     fileref: str | None = None  # VIA 1
     base64_img_data: str = ""  # VIA 1; always empty
 
@@ -41,13 +41,13 @@ class _LongEntry(msgspec.Struct, forbid_unknown_fields=True):
     filename: str
     regions: list[_LongRegion] | dict[str, _LongRegion]
     size: int = -1
-    file_attributes: dict[str, Any] = {}
+    file_attributes: msgspec.Raw = _NO_ATTRIBUTES
     fileref: str | None = None
     base64_img_data: str = ""
 
 
 class SharedAttributes:
-    """The attributes of the regions of one file: those of equal text are one object.
+    """The attributes of one file, of its regions and of its pictures: those of equal text are one object.
 
     Most regions differ in their place alone, and a dict is the largest part of what is kept of them.
     """
@@ -87,6 +87,7 @@ def read_clean(key: str, text: msgspec.Raw, shared: SharedAttributes) -> tuple[V
             )
             for number, region in enumerate(regions)
         ]
+        file_attributes = shared.decode(entry.file_attributes)
     except (msgspec.DecodeError, RecursionError, ValueError):
         return None
     if not entry.filename.strip() or entry.base64_img_data:
@@ -96,7 +97,7 @@ def read_clean(key: str, text: msgspec.Raw, shared: SharedAttributes) -> tuple[V
         filename=entry.filename,
         size_bytes=entry.size if entry.size > 0 else None,
         regions=tuple(read_regions),
-        file_attributes=entry.file_attributes,
+        file_attributes=file_attributes,
         findings=(),
     )
     return read, isinstance(entry.regions, Mapping) or entry.fileref is not None

@@ -127,6 +127,17 @@ def decode_members(text: bytes | msgspec.Raw, *, where: str) -> list[Member] | N
     return list(value.items()) if isinstance(value, dict) else None
 
 
+def members_of(value: bytes | msgspec.Raw | Any, *, where: str) -> list[Member] | None:
+    """Return the members of an object, given as its text or as what it is already; None: it is none.
+
+    Raises:
+        AnnotationError: as `decode_json`.
+    """
+    if isinstance(value, bytes | msgspec.Raw):
+        return decode_members(value, where=where)
+    return list(value.items()) if isinstance(value, dict) else None
+
+
 def value_of(member: msgspec.Raw | Any, *, where: str) -> Any:
     """Return the value of a member, decoded if it still is text.
 

@@ -81,7 +81,10 @@ def merge_entries(
     counting = counting_entries(named)
     offset = 0
     for each in counting:
-        attributes = {**each.entry.file_attributes, **attributes}
+        # of a picture that stands once, the very dict: most pictures are such, and have equal ones
+        attributes = (
+            {**each.entry.file_attributes, **attributes} if attributes else each.entry.file_attributes
+        )
         records = list(regions_of(each.entry, picture.image_id, each.source, offset))
         regions += records
         findings += [_move(finding, picture.image_id, offset) for finding in each.entry.findings]

@@ -3,12 +3,10 @@
 from collections.abc import Iterable
 from typing import Any
 
-import msgspec
-
 from cnnpipe.errors import AnnotationError
 from cnnpipe.formats.via.annotations_json import parse_entries
 from cnnpipe.formats.via.declared import parse_declared
-from cnnpipe.formats.via.decode import Member, decode_members, value_of
+from cnnpipe.formats.via.decode import decode_members, value_of
 from cnnpipe.formats.via.records import ViaFile
 
 _FIX = "save the project again in VIA, or restore the file from a copy"
@@ -23,7 +21,10 @@ def read_project(text: bytes, *, where: str) -> ViaFile:
         AnnotationError: not JSON, or `_via_img_metadata` holds no entries.
     """
     parts = dict(decode_members(text, where=where) or ())
-    parsed = parse_entries(_entries(parts.get("_via_img_metadata"), where), where=where)
+    parsed = parse_entries(parts.pop("_via_img_metadata", None), where=where)
+    if parsed is None:
+        what = "`_via_img_metadata` is not an object with one entry per picture"
+        raise AnnotationError(where, what, _FIX)
     values = {name: value_of(part, where=where) for name, part in parts.items() if name in _SMALL}
     settings = values.get("_via_settings")
     return ViaFile(
@@ -40,20 +41,6 @@ def read_project(text: bytes, *, where: str) -> ViaFile:
 
 
 _SMALL = ("_via_settings", "_via_attributes", "_via_data_format_version", "_via_image_id_list")
-
-
-def _entries(part: msgspec.Raw | Any, where: str) -> list[Member]:
-    members = (
-        decode_members(part, where=where)
-        if isinstance(part, msgspec.Raw)
-        else list(part.items())
-        if isinstance(part, dict)
-        else None
-    )
-    if members is None:
-        what = "`_via_img_metadata` is not an object with one entry per picture"
-        raise AnnotationError(where, what, _FIX)
-    return members
 
 
 def _order(listed: Any, keys: Iterable[str]) -> tuple[str, ...]:

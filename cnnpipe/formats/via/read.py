@@ -71,14 +71,17 @@ def _parse(text: bytes, where: str) -> ViaFile:
         return _reader(detect_text_kind(text.decode()), where)(text, where=where)
     refuse_dense(text, where=where)
     text, num_halves = mend_surrogates(text)
-    members = decode_members(text, where=where)
-    kind = None if members is None else detect_json_kind(members)
-    file = _reader(kind, where)(text, where=where)
+    file = _reader(_json_kind(text, where), where)(text, where=where)
     if not num_halves:
         return file
     what = f"{num_halves} times half of a surrogate pair stands in a text; it is read as \ufffd"
     finding = found("file-repaired", where, what, "type these texts again in VIA")
     return msgspec.structs.replace(file, findings=(*file.findings, finding))
+
+
+def _json_kind(text: bytes, where: str) -> Kind | None:
+    members = decode_members(text, where=where)
+    return None if members is None else detect_json_kind(members)
 
 
 def _reader(kind: Kind | None, where: str) -> Callable[..., ViaFile]:

@@ -3,6 +3,8 @@
 Source: `import_files_url_from_csv` and `project_file_add_url` of via-2.x.y/src/via.js (2.0.11).
 """
 
+from typing import Any
+
 from cnnpipe.annotations import found
 from cnnpipe.formats.via.csv_rows import lines_of
 from cnnpipe.formats.via.records import ViaEntry, ViaFile
@@ -27,13 +29,14 @@ def read_url_list(text: bytes, *, where: str) -> ViaFile:
         findings.append(
             found("file-empty", where, "names no picture", "put one address or path on each line")
         )
+    nothing: dict[str, Any] = {}  # one for all
     entries = tuple(
         ViaEntry(
             key=f"{address}-1",  # VIA's own: an address has the size -1
             filename=address,
             size_bytes=None,
             regions=(),
-            file_attributes={},
+            file_attributes=nothing,
             findings=(),
         )
         for address in addresses
