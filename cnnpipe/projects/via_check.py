@@ -82,7 +82,7 @@ def examine(request: CheckRequest) -> Examined:
     checked = msgspec.structs.replace(
         told,
         label=_tell_label(label),
-        are_sized=all(picture.width != UNBOUNDED for picture in data.pictures),
+        are_sized=bool(data.pictures) and all(picture.width != UNBOUNDED for picture in data.pictures),
         classes=classes,
         findings=summarise(
             (each, places.place_of(each, in_words_of_the_command(each.what))) for each in findings
