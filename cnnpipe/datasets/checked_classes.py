@@ -55,7 +55,8 @@ def check_tidiness(
     fix = "write it without blanks and line ends around it in VIA; nothing else is to be done"
     findings = []
     for text, places in untidy.items():
-        what = f"{attribute!r} is {_SHORT.repr(text)} on {places.total()} {of}"
+        times = places.total()
+        what = f"{attribute!r} is {_SHORT.repr(text)} on {times} {of if times > 1 else of.removesuffix('s')}"
         taken = f"taken as {_SHORT.repr(text.strip())}"
         findings.append(found("label-untidy", min(places), f"{what}; {taken}", fix))
     return findings

@@ -22,6 +22,11 @@ _WORDS: Final = (
     ("validate.label_map in params.yaml", "--labels map.yaml"),
     ("validate.label_map", "--labels map.yaml"),
     ("validate.default_label", "--default-label"),
+    # what a project has a parameter for, and the command has none
+    (", or lower validate.min_side_px", ""),
+    (", or set validate.several_labels: one_object_each", ""),
+    (", or set validate.polyline_as_outline", ""),
+    (", or raise ingest.max_pixels in params.yaml", ""),
 )
 
 

@@ -377,3 +377,14 @@ def test_a_default_is_the_class_of_regions_that_say_none(via: Any, tmp_path: Pat
     coco = json.loads((tmp_path / "coco.json").read_text())
     assert [each["name"] for each in coco["categories"]] == ["car"]
     assert len(coco["annotations"]) == 2
+
+
+def test_no_word_is_of_a_project_that_there_is_not(via: Any, tmp_path: Path) -> None:
+    two = rect(0, 40, 9, 9, **{"class": {"a": True, "b": True}})
+    path = write(
+        tmp_path / "a.json", DIRTY, entry("b.png", rect(0, 0, 1, 1, **{"class": "c"}), two), entry("c.png")
+    )
+    checked = via("check", path)
+    assert {"label-several", "box-small", "label-missing", "picture-empty"} <= set(checked.out.split())
+    assert "validate." not in checked.out
+    assert "ingest." not in via("check", path, "--images", tmp_path).out

@@ -243,7 +243,7 @@ def test_untidy_labels_of_pictures_are_named_too(tmp_path: Path) -> None:
     gate = Gate(tmp_path, [entry("a.png", scene="day "), entry("b.png", scene="day", other="x ")])
     gate.run(image_label_attribute="scene")
     [finding] = gate.findings("label-untidy")
-    assert finding.what == "'scene' is 'day ' on 1 pictures; taken as 'day'"
+    assert finding.what == "'scene' is 'day ' on 1 picture; taken as 'day'"
 
 
 def test_the_fix_of_a_spelling_is_a_line_that_mends_it(tmp_path: Path) -> None:
