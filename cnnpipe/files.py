@@ -23,8 +23,9 @@ def write_bytes(path: Path, content: bytes) -> None:
     try:
         part.write_bytes(content)
         part.replace(path)
-    except OSError:  # e.g. the disk is full: what is there already would keep it so
+    except OSError as error:  # e.g. the disk is full: what is there already would keep it so
         part.unlink(missing_ok=True)
+        error.filename = error.filename or str(path)  # a write does not say of which file
         raise
 
 

@@ -1,5 +1,6 @@
 """Seeds tied to names, and files that are whole or not there."""
 
+import errno
 import hashlib
 from collections import Counter
 from pathlib import Path
@@ -103,3 +104,19 @@ def test_every_code_has_a_severity_and_a_unit() -> None:
     for code, (severity, unit) in FINDING_CODES.items():
         assert found(code, "a.jpg", "what", "fix").severity == severity
         assert unit in ("picture", "region", "set")
+
+
+def test_a_full_disk_leaves_the_old_file_and_no_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.json"
+    path.write_bytes(b"old")
+
+    def full(part: Path, content: bytes) -> int:
+        part.open("wb").close()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match="No space left") as caught:
+        files.write_bytes(path, b"new")
+    assert caught.value.filename == str(path)
+    assert [each.name for each in tmp_path.iterdir()] == ["a.json"]
+    assert path.read_bytes() == b"old"
