@@ -6,7 +6,7 @@ from itertools import accumulate
 
 from cnnpipe.annotations import Finding
 from cnnpipe.formats.via.merge import NamedEntry, counting_entries
-from cnnpipe.formats.via.merge_files import num_regions
+from cnnpipe.formats.via.records import num_regions
 from cnnpipe.reports.via_check_summary import Place
 
 

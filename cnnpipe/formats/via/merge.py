@@ -8,7 +8,7 @@ import msgspec
 
 from cnnpipe.annotations import Finding, Picture, Region, found
 from cnnpipe.formats.pictures import is_sideways
-from cnnpipe.formats.via.records import ViaEntry, ViaFile
+from cnnpipe.formats.via.records import ViaEntry, ViaFile, num_regions
 from cnnpipe.formats.via.review import CHECKED, REVIEW_ATTRIBUTE, is_checked, is_unchecked
 from cnnpipe.geometry.boxes import Box
 from cnnpipe.geometry.shapes import shape_to_box
@@ -90,7 +90,7 @@ def merge_entries(
         findings += [_move(finding, picture.image_id, offset) for finding in each.entry.findings]
         findings += _check_size(picture, each)
         findings += _check_frame(picture, records)
-        offset += _num_regions(each.entry)
+        offset += num_regions(each.entry)
     if len(named) > 1:
         findings.append(_merged(picture.image_id, named, counting))
     return msgspec.structs.replace(picture, file_attributes=attributes), regions, findings
@@ -126,13 +126,6 @@ def _unchecked(entry: ViaEntry, source: str, where: str) -> Finding:
     what = f"what a network found stands unchecked in {source}; left out (regions: {len(entry.regions)})"
     fix = f"look the picture over in VIA, then set its {REVIEW_ATTRIBUTE} to {CHECKED}"
     return found("picture-unchecked", where, what, fix)
-
-
-def _num_regions(entry: ViaEntry) -> int:
-    """Return how many regions the entry has in its file, unreadable ones included."""
-    numbers = [region.number for region in entry.regions]
-    numbers += [finding.region for finding in entry.findings if finding.region is not None]
-    return max(numbers, default=-1) + 1
 
 
 def _move(finding: Finding, where: str, offset: int = 0) -> Finding:

@@ -13,7 +13,7 @@ import msgspec
 from cnnpipe.annotations import Finding, found
 from cnnpipe.formats.via.declared_union import unite_declared
 from cnnpipe.formats.via.labels import labels_of
-from cnnpipe.formats.via.records import ViaEntry, ViaFile, ViaRegion
+from cnnpipe.formats.via.records import ViaEntry, ViaFile, ViaRegion, num_regions
 from cnnpipe.formats.via.region_changes import attributes_key
 from cnnpipe.formats.via.same_pictures import FiledEntry, group_by_picture
 
@@ -176,13 +176,6 @@ class _JoinedPicture:
             finding = msgspec.structs.replace(finding, region=self._next)
             self._next += 1
         self._findings[finding] = None
-
-
-def num_regions(entry: ViaEntry) -> int:
-    """Return how many regions an entry has in its file, unreadable ones included."""
-    numbers = [region.number for region in entry.regions]
-    numbers += [finding.region for finding in entry.findings if finding.region is not None]
-    return max(numbers, default=-1) + 1
 
 
 def _key(region: ViaRegion) -> Hashable:

@@ -78,3 +78,10 @@ class Loss(msgspec.Struct, frozen=True, kw_only=True):
 def all_findings(file: ViaFile) -> Sequence[Finding]:
     """Return what is to be said of the file, of its entries and of their regions, in its order."""
     return [*file.findings, *(finding for entry in file.entries for finding in entry.findings)]
+
+
+def num_regions(entry: ViaEntry) -> int:
+    """Return how many regions an entry has in its file, unreadable ones included."""
+    numbers = [region.number for region in entry.regions]
+    numbers += [finding.region for finding in entry.findings if finding.region is not None]
+    return max(numbers, default=-1) + 1
