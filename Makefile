@@ -15,7 +15,7 @@ demo: venv ## Run the whole pipeline on the embedded sample; what is up to date 
 	@PATH="$(CURDIR)/$(bin):$$PATH" $(bin)/cnnpipe repro
 
 test: venv ## Run all tests
-	@$(bin)/python -m pytest -n 2 $(TESTS)
+	@$(bin)/python -m pytest -n 2 --dist worksteal $(TESTS)
 
 check: venv ## Check formatting, lint, types and import layers
 	$(bin)/ruff format --check
