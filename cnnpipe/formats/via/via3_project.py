@@ -207,9 +207,10 @@ def _order(listed: Any, views: Mapping[str, _View], keys: Sequence[str]) -> tupl
 
 
 def _inline(files: Mapping[str, _File], where: str) -> Iterator[Finding]:
-    names = [file.name for file in files.values() if file.is_inline]
+    names = [file.name for file in files.values() if file.is_inline and file.medium == "image"]
     if names:
-        what = f"{len(names)} pictures stand in the project itself ({', '.join(names[:5])}); only named here"
+        number = "1 picture stands" if len(names) == 1 else f"{len(names)} pictures stand"
+        what = f"{number} in the project itself ({', '.join(names[:5])}); only named here"
         yield found("media-left-out", where, what, "put files of these names beside the others")
 
 

@@ -280,7 +280,13 @@ def test_paths(of_file: Any, prefixes: Any, filename: str) -> None:
 def test_a_picture_inside_the_project_is_named_and_told() -> None:
     read_file = read(project({"1": file("a.jpg", loc=4, src="data:image/png;base64,AAAA")}))
     assert read_file.entries[0].filename == "a.jpg"
-    assert the_finding(read_file).what.startswith("1 pictures stand in the project itself (a.jpg)")
+    assert the_finding(read_file).what.startswith("1 picture stands in the project itself (a.jpg)")
+
+
+def test_a_sound_inside_the_project_is_no_picture() -> None:
+    read_file = read(project({"1": file("a.ogg", loc=4, src="data:audio/ogg;base64,AAAA") | {"type": 8}}))
+    assert (read_file.num_images, len(read_file.entries)) == (0, 0)
+    assert all("picture stands" not in each.what for each in all_findings(read_file))
 
 
 def test_a_project_of_format_3_1_0() -> None:
