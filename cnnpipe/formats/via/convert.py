@@ -20,6 +20,7 @@ from cnnpipe.formats.via.write_annotations_json import write_annotations_1, writ
 from cnnpipe.formats.via.write_csv import write_csv
 from cnnpipe.formats.via.write_project import write_project
 from cnnpipe.formats.via.write_via3 import write_via3
+from cnnpipe.formats.via.written_entries import via_key
 from cnnpipe.formats.voc import write_voc
 from cnnpipe.formats.yolo import write_yolo
 
@@ -62,6 +63,8 @@ def convert(file: ViaFile, out: Path, target: Target, options: ConvertOptions) -
         ParamsError: `out` cannot be written.
         OSError: the disk is full or read-only.
     """
+    if target in _KEYED_BY_NAME and file.kind in _KEYED_BY_NUMBER:
+        file = _with_via_keys(file)
     try:
         if target in FOLDER_WRITERS:
             return _fill(file, out, target, options)
@@ -79,6 +82,19 @@ def convert(file: ViaFile, out: Path, target: Target, options: ConvertOptions) -
         fix = "type the text again in VIA"
         raise AnnotationError(str(out), "a text holds half of a surrogate pair", fix) from error
     return losses
+
+
+def _with_via_keys(file: ViaFile) -> ViaFile:
+    """Return the file with keys as VIA 1 and 2 make them: those of its own are numbers.
+
+    VIA 2 takes a key that begins with a digit for the id of the picture when it exports COCO.
+
+    Source: via-2.x.y/src/via.js (2.0.11), `export_project_to_coco_format`.
+    """
+    entries = tuple(msgspec.structs.replace(entry, key=via_key(entry)) for entry in file.entries)
+    keys = {before.key: after.key for before, after in zip(file.entries, entries, strict=True)}
+    order = tuple(keys[key] for key in file.image_order)
+    return msgspec.structs.replace(file, entries=entries, image_order=order)
 
 
 def guess_labelling(file: ViaFile) -> Labelling:
@@ -169,6 +185,8 @@ FOLDER_WRITERS: Final[Mapping[str, Callable[[ViaFile, Path, ConvertOptions], lis
 )
 TARGETS: Final[tuple[str, ...]] = (*FILE_WRITERS, *FOLDER_WRITERS)
 _DISK: Final = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+_KEYED_BY_NAME: Final = ("via1-json", "via2-json", "via2-project")
+_KEYED_BY_NUMBER: Final = ("via3-project", "via3-csv", "coco-json")
 NUMBERED_OPTIONS: Final = ("via3-project", "via3-csv")
 
 

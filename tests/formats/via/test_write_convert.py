@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any, get_args
 
+import msgspec
 import pytest
 from via_records import entry, everything, region, via_file
 
@@ -17,6 +18,7 @@ from cnnpipe.formats.via.convert import (
     guess_labelling,
 )
 from cnnpipe.formats.via.labelling import Labelling
+from cnnpipe.formats.via.read import read_via
 from cnnpipe.formats.via.records import DeclaredAttribute, Kind, ViaFile
 from cnnpipe.geometry.shapes import Circle, Rect
 
@@ -127,3 +129,25 @@ def test_a_label_is_guessed(kind: Kind, names: dict[str, str]) -> None:
 
 def test_without_any_attribute_there_is_no_label() -> None:
     assert guess_labelling(via_file(entry("a.png", region(Rect(0, 0, 1, 1))))) == Labelling(attribute=None)
+
+
+@pytest.mark.parametrize("kind", ["coco-json", "via3-project", "via3-csv"])
+@pytest.mark.parametrize("target", ["via1-json", "via2-json", "via2-project"])
+def test_numbers_for_keys_become_names(kind: Kind, target: Target, tmp_path: Path) -> None:
+    entries = [
+        entry("a.png", key="1", size_bytes=None),
+        entry("b.png", key="2"),
+        entry("a.png", key="3", size_bytes=None),
+    ]
+    file = msgspec.structs.replace(via_file(*entries), kind=kind, image_order=("3", "2", "1"))
+    convert(file, tmp_path / "out", target, ConvertOptions())
+    again = read_via(tmp_path / "out", where="out")
+    keys = [each.key for each in again.entries]
+    assert sorted(keys) == sorted(set(keys)) == sorted(again.image_order)
+    # VIA 2 would take a leading number for the id of the picture
+    assert [key.startswith(each.filename) for key, each in zip(keys, again.entries, strict=True)] == [
+        True
+    ] * 3
+    if target == "via2-project":
+        by_key = {each.key: each.filename for each in again.entries}
+        assert [by_key[key] for key in again.image_order] == ["a.png", "b.png", "a.png"]
