@@ -4,11 +4,11 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from cnnpipe.formats.via.records import Loss, ViaEntry, ViaFile
-from cnnpipe.formats.via.written_values import is_filled_in, is_finite_value
+from cnnpipe.formats.via.written_values import is_exact_value, is_filled_in
 
 NO_SHAPE = "region without a shape"
 NO_LABEL = "region without a label"
-NOT_FINITE = "number that is not finite, written as null"
+NOT_EXACT = "number that JavaScript does not have, written as the nearest or as null"
 
 
 def file_losses(file: ViaFile, *, order: bool = False) -> Iterator[Loss]:
@@ -55,8 +55,8 @@ def filled_names(attributes: Mapping[str, Any], *, leave_out: Collection[str] = 
     return [name for name, value in attributes.items() if name not in leave_out and is_filled_in(value)]
 
 
-def not_finite_loss(attributes: Mapping[str, Any], where: str, region: int | None = None) -> Iterator[Loss]:
-    """Yield the attributes of a picture or a region that hold a number which JSON has no word for."""
+def not_exact_loss(attributes: Mapping[str, Any], where: str, region: int | None = None) -> Iterator[Loss]:
+    """Yield the attributes of a picture or a region that hold a number which JavaScript does not have."""
     for name, value in attributes.items():
-        if not is_finite_value(value):
-            yield Loss(what=NOT_FINITE, where=where, region=region, detail=name)
+        if not is_exact_value(value):
+            yield Loss(what=NOT_EXACT, where=where, region=region, detail=name)

@@ -10,11 +10,11 @@ from typing import Any, Final
 
 import msgspec
 
-from cnnpipe.formats.via.losses import NOT_FINITE
+from cnnpipe.formats.via.losses import NOT_EXACT
 from cnnpipe.formats.via.met_attributes import declare_met
 from cnnpipe.formats.via.records import DeclaredAttribute, Loss, ViaFile
 from cnnpipe.formats.via.written_entries import VIA_2, encode_entries, held_entry, key_losses, unique_keys
-from cnnpipe.formats.via.written_values import is_finite_value, plain_value
+from cnnpipe.formats.via.written_values import is_exact_value, plain_value
 
 _FORMAT_VERSION: Final = "2.0.10"  # that of 2.0.10, 2.0.11 and 2.0.12 alike
 # The groups of settings, and the objects in each, that VIA 2 has from its start: any other object stops it.
@@ -101,8 +101,8 @@ def _settings_losses(settings: Mapping[str, Any]) -> Iterator[Loss]:
             if not _is_known(group, key, value):
                 detail = f"{group}: {key}"
                 yield Loss(what="settings that VIA 2 does not know", where="", detail=detail)
-            elif not is_finite_value(value):
-                yield Loss(what=NOT_FINITE, where="", detail=f"{group}: {key}")
+            elif not is_exact_value(value):
+                yield Loss(what=NOT_EXACT, where="", detail=f"{group}: {key}")
 
 
 def _group(settings: Mapping[str, Any], group: str) -> Mapping[str, Any]:

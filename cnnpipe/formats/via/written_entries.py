@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import msgspec
 
-from cnnpipe.formats.via.losses import not_finite_loss, pixel_size_loss
+from cnnpipe.formats.via.losses import not_exact_loss, pixel_size_loss
 from cnnpipe.formats.via.records import Loss, ViaEntry, ViaRegion
 from cnnpipe.formats.via.written_values import checked_shape_value, plain_value
 
@@ -67,7 +67,7 @@ def held_region(region: ViaRegion, form: Form, where: str) -> Held:
 
 def held_attributes(attributes: Mapping[str, Any], form: Form, where: str, region: int | None = None) -> Held:
     """Return the attributes of a region or a picture."""
-    losses = list(not_finite_loss(attributes, where, region))
+    losses = list(not_exact_loss(attributes, where, region))
     value: dict[str, Any] = plain_value(attributes)
     if "" not in value or form.holds_unnamed:
         return value, losses

@@ -60,16 +60,16 @@ def plain_value(value: Any) -> Any:
         return None
 
 
-def is_finite_value(value: Any) -> bool:
-    """Whether no number in an attribute's value is NaN, infinite, or beyond what JavaScript counts."""
+def is_exact_value(value: Any) -> bool:
+    """Whether JavaScript has every number in an attribute's value: it has no NaN in JSON, no long integers."""
     if isinstance(value, str | bool | None):
         return True
     if isinstance(value, Mapping):
-        return all(map(is_finite_value, value.values()))
+        return all(map(is_exact_value, value.values()))
     if isinstance(value, list | tuple):
-        return all(map(is_finite_value, value))
+        return all(map(is_exact_value, value))
     try:
-        return math.isfinite(value)
+        return math.isfinite(value) and float(value) == value
     except OverflowError:
         return False
 

@@ -141,11 +141,20 @@ def test_an_attribute_that_is_no_number_of_json_becomes_null(number: float) -> N
     file = via_file(entry("a.png", region(None, 3, a=number, b={"c": [number]})))
     value, losses = write(file)
     assert value["a.png5"]["regions"][0]["region_attributes"] == {"a": None, "b": {"c": [None]}}
-    what = "number that is not finite, written as null"
+    what = "number that JavaScript does not have, written as the nearest or as null"
     assert losses == [
         Loss(what=what, where="a.png", region=3, detail="a"),
         Loss(what=what, where="a.png", region=3, detail="b"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("number", "is_kept"), [(2**53, True), (2**53 + 1, False), (-(2**60), True), (0.1, True)]
+)
+def test_an_integer_that_javascript_would_round_is_a_loss(number: float, is_kept: bool) -> None:
+    value, losses = write(via_file(entry("a.png", region(None, 0, a=number))))
+    assert (value["a.png5"]["regions"][0]["region_attributes"]["a"] == number) is is_kept
+    assert (losses == []) is is_kept
 
 
 @versions
