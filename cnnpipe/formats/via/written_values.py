@@ -61,7 +61,7 @@ def plain_value(value: Any) -> Any:
 
 
 def is_exact_value(value: Any) -> bool:
-    """Whether JavaScript has every number in an attribute's value: it has no NaN in JSON, no long integers."""
+    """Whether JavaScript has every number in an attribute's value: finite, and no integer that is too long."""
     if isinstance(value, str | bool | None):
         return True
     if isinstance(value, Mapping):
