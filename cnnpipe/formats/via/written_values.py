@@ -61,7 +61,7 @@ def plain_value(value: Any) -> Any:
 
 
 def is_exact_value(value: Any) -> bool:
-    """Whether JavaScript has every number in an attribute's value: finite, and no integer that is too long."""
+    """Whether JavaScript has every number in an attribute's value: finite, and no integer too long for it."""
     if isinstance(value, str | bool | None):
         return True
     if isinstance(value, Mapping):
