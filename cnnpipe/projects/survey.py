@@ -21,6 +21,7 @@ from cnnpipe.formats.via.merge import by_picture, merge_entries, set_unchecked_a
 from cnnpipe.formats.via.review import REVIEW_ATTRIBUTE
 from cnnpipe.params.load import did_you_mean
 from cnnpipe.params.validate import ValidateParams
+from cnnpipe.projects.gate import usual_gate
 from cnnpipe.projects.originals import Originals
 from cnnpipe.projects.via_label import label_text_of
 from cnnpipe.stages.validate import CLASS, LOST, WHY_NOTHING, Ingested, check_records
@@ -259,23 +260,13 @@ def _gate(
     choice: LabelChoice, wishes: Wishes, text: LabelText, without_regions: WithoutRegions
 ) -> ValidateParams:
     """Return section `validate` of the new project but its limits; the template says the same."""
-    is_objects = choice.source == "objects"
-    return ValidateParams(
-        label_attribute=choice.attribute if is_objects else "auto",
-        image_label_attribute=None if is_objects else choice.attribute,
+    part = "label_attribute" if choice.source == "objects" else "image_label_attribute"
+    return usual_gate(
+        **{part: choice.attribute},
         label_text=text,
         label_map=dict(wishes.label_map),
         default_label=wishes.default_label,
-        several_labels="leave_out",
         without_regions=without_regions,
-        polyline_as_outline=True,
-        min_side_px=3.0,
-        huge_box_fraction=0.95,
-        repeated_box_iou=0.9,
-        near_duplicate_bits=4,
-        blank_contrast=2.0,
-        imbalance_ratio=20.0,
-        limits={},
     )
 
 

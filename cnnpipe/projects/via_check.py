@@ -14,6 +14,7 @@ from cnnpipe.formats.via.labels import describe_attributes
 from cnnpipe.formats.via.spelling import near_spellings
 from cnnpipe.geometry.shapes import Shape
 from cnnpipe.params.validate import ValidateParams
+from cnnpipe.projects.gate import usual_gate
 from cnnpipe.projects.via_check_records import UNBOUNDED, make_records
 from cnnpipe.projects.via_files import ReadFile, one_or_mixed, read_each, shown
 from cnnpipe.projects.via_label import ChosenLabel, choose_label, label_text_of
@@ -214,23 +215,13 @@ def _check(data: Ingested, label: ChosenLabel, request: CheckRequest) -> list[Fi
 
 def gate(label: ChosenLabel, request: CheckRequest) -> ValidateParams:
     """Return the rules: those of params.yaml, with no limits."""
-    attribute = label.attribute or "auto"
-    return ValidateParams(
-        label_attribute=attribute if label.part == "region" else "auto",
-        image_label_attribute=attribute if label.part == "file" else None,
+    part = "image_label_attribute" if label.part == "file" else "label_attribute"
+    return usual_gate(
+        **{part: label.attribute or "auto"},
         label_text=request.label_text or "id",
         label_map=dict(request.label_map),
         default_label=request.default_label,
-        several_labels="leave_out",
         without_regions="negative",
-        polyline_as_outline=True,
-        min_side_px=3,
-        huge_box_fraction=0.95,
-        repeated_box_iou=0.9,
-        near_duplicate_bits=4,
-        blank_contrast=2.0,
-        imbalance_ratio=20.0,
-        limits={},
     )
 
 

@@ -4,28 +4,18 @@ Every text is escaped but what is known to be a figure of ours.
 """
 
 import re
-from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from cnnpipe.evaluation.comparison import Measured
+from cnnpipe.reports.environment import page_environment
 from cnnpipe.reports.figures import printable
-
-_TEMPLATES: Final = Path(__file__).with_name("templates")
 
 
 def render(template: str, **values: Any) -> str:
     """Return a template below `templates/` filled with `values`; an unknown name in it is an error."""
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    environment = page_environment(keep_trailing_newline=True)
     environment.filters.update(number=_number, interval=_interval, label=_label, setting=_setting)
     return environment.get_template(template).render(**values)
 

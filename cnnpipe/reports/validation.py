@@ -7,7 +7,6 @@ from typing import Final
 
 import msgspec
 import numpy as np
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
@@ -16,10 +15,10 @@ from cnnpipe.errors import DataError
 from cnnpipe.files import write_json, write_text
 from cnnpipe.formats.pictures import read_picture
 from cnnpipe.geometry.shapes import Point, Shape, shape_to_outline
+from cnnpipe.reports.environment import page_environment
 from cnnpipe.reports.thumbnails import thumbnail_uri
 from cnnpipe.reports.validation_summary import CodeSummary, Summary
 
-_TEMPLATES: Final = Path(__file__).with_name("templates")
 _MOST_PLACES: Final = 100  # per code, in the files
 _MOST_PICTURES: Final = 4  # per code, in the page
 _SIDE_PX: Final = 280  # of a picture in the page
@@ -65,13 +64,7 @@ def write_report(
         for code in summary.findings
         if code.severity == severity and code.count
     ]
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page_environment()
     page = environment.get_template("validation.html").render(summary=summary, sections=sections)
     write_text(folder / "report.html", page)
 

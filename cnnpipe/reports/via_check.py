@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from cnnpipe.annotations import Finding, Picture
 from cnnpipe.files import write_text
+from cnnpipe.reports.environment import page_environment
 from cnnpipe.reports.validation import Shapes, see, shown_findings
 from cnnpipe.reports.via_check_summary import Checked, CodeFindings, Place
 
-_TEMPLATES: Final = Path(__file__).with_name("templates")
 _MOST_CLASSES: Final = 200
 _PLAIN: Final = re.compile(r"[A-Za-z][A-Za-z0-9 _-]*[A-Za-z0-9]|[A-Za-z]")
 _WORDS: Final = frozenset({"true", "false", "null", "yes", "no", "on", "off", "y", "n"})  # of YAML
@@ -44,13 +43,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
 
 def write_page(path: Path, checked: Checked, seen: Seen) -> None:
     """Write the page, whole and in one file."""
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = page_environment()
     classes = list(checked.classes.items())[:_MOST_CLASSES]
     page = environment.get_template("via_check.html").render(
         checked=checked,
