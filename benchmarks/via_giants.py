@@ -6,6 +6,7 @@ Files of 4 to 1,000 MB, each through `cnnpipe via check --json` in a process of 
 traceback, and a peak of memory of at most ten times the file beyond that of a check of one picture.
 """
 
+import json
 import platform
 import random
 import subprocess
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks import side_by_side
+from benchmarks.via_ingest import project
 from cnnpipe import files
 
 MEMORY_BOUND: Final = 10.0  # times the file
@@ -50,6 +52,7 @@ def giants(folder: Path) -> Iterator[tuple[str, Path]]:
     shape = '{"name":"rect","x":1,"y":2,"width":3,"height":4}'
     rect = f'{{"shape_attributes":{shape},"region_attributes":{{"class":"a"}}}}'
     made: dict[str, Callable[[], Iterator[str]]] = {
+        "an ordinary project of 200,000 regions": lambda: iter([json.dumps(project(20_000))]),
         "a polygon of a million points": lambda: iter([entry(polygon(1_000_000, 4000))]),
         "the same of one digit": lambda: iter([entry(polygon(1_000_000, 9))]),
         "half a million equal regions": lambda: iter([entry(",".join([rect] * 500_000))]),

@@ -17,7 +17,6 @@ Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 Severity = Literal["error", "warning", "info"]
 SEVERITIES: tuple[Severity, ...] = ("error", "warning", "info")
-Outline = tuple[tuple[float, ...], tuple[float, ...]]  # the x and the y of its points, pixels
 Unit = Literal["picture", "region", "set"]  # what a finding is about, and a limit a share of
 
 # Every code a finding can have. error: something is left out; warning: look at it; info: by rule.
@@ -127,7 +126,7 @@ class LabelledObject(msgspec.Struct, frozen=True, kw_only=True):
     region: int
     label: str
     box: Box  # clipped to the picture
-    outline: Outline | None  # of a polygon or curve, clipped box or not; None: a rect
+    shape: Shape  # as it was drawn, not clipped; `geometry` has its outline and its mask
     attributes: dict[str, Any]
 
 

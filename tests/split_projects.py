@@ -13,6 +13,7 @@ from toy_views import noise
 from cnnpipe import files
 from cnnpipe.annotations import LabelledObject, LabelledPicture, Split, SplitRow
 from cnnpipe.geometry.boxes import Box
+from cnnpipe.geometry.shapes import Rect
 from cnnpipe.stages.augment import AugmentInputs
 
 WIDTH, HEIGHT = 60, 40
@@ -54,7 +55,12 @@ def write_project(folder: Path, pictures: Sequence[Drawn]) -> AugmentInputs:
         images.append(picture)
         for region, (label, box) in enumerate(drawn.objects):
             item = LabelledObject(
-                image_id=image_id, region=region, label=label, box=Box(*box), outline=None, attributes={}
+                image_id=image_id,
+                region=region,
+                label=label,
+                box=Box(*box),
+                shape=Rect(box[0], box[1], box[2] - box[0], box[3] - box[1]),
+                attributes={},
             )
             objects.append(item)
         rows.append(SplitRow(image_id=image_id, split=drawn.split, group=f"group {number}", reason="given"))

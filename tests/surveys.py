@@ -5,6 +5,7 @@ from typing import Any
 
 from cnnpipe.annotations import Finding, LabelledObject, LabelledPicture
 from cnnpipe.geometry.boxes import Box
+from cnnpipe.geometry.shapes import Rect
 from cnnpipe.params.validate import ValidateParams
 from cnnpipe.projects.survey import LabelChoice, Survey, Task
 
@@ -77,7 +78,7 @@ def a_survey(
             region=region,
             label="ab"[region],
             box=Box(0.0, 0.0, object_px, object_px),
-            outline=None,
+            shape=Rect(0.0, 0.0, object_px, object_px),
             attributes={},
         )
         for picture in pictures[: num_pictures - num_empty]

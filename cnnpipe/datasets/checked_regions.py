@@ -2,21 +2,11 @@
 
 from collections.abc import Iterable, Mapping
 
-from cnnpipe.annotations import Finding, LabelledObject, Outline, Picture, Region, found
+from cnnpipe.annotations import Finding, LabelledObject, Picture, Region, found
 from cnnpipe.formats.via.labelling import Labelling, labels_by
 from cnnpipe.formats.via.labels import labels_of
 from cnnpipe.geometry.boxes import Box, clip_box
-from cnnpipe.geometry.shapes import (
-    ExtremeRect,
-    Line,
-    Point,
-    Polygon,
-    Polyline,
-    Rect,
-    Shape,
-    shape_to_box,
-    shape_to_outline,
-)
+from cnnpipe.geometry.shapes import Line, Point, Polyline, Shape, shape_to_box
 from cnnpipe.params.validate import ValidateParams
 
 _LABEL_FIX = "give it one value of the class in VIA, or delete the region"
@@ -55,7 +45,7 @@ def check_regions(
     for region in regions:
         try:
             labels = _labels(region, labelling, params)
-            box = _box(region, params)
+            shape, box = _shape_and_box(region, params)
             labels, repeated = _take_new(region, labels, seen)
             findings += repeated
             kept = _clip(region, box, pictures[region.image_id], params.min_side_px) if labels else box
@@ -66,7 +56,7 @@ def check_regions(
             findings.append(
                 _about(region, "box-clipped", "reaches beyond the picture; clipped", "nothing to do")
             )
-        objects += (_to_object(region, label, kept) for label in labels)
+        objects += (_to_object(region, label, kept, shape) for label in labels)
     return objects, findings
 
 
@@ -87,7 +77,7 @@ def _labels(region: Region, labelling: Labelling, params: ValidateParams) -> lis
     raise _RegionError(_about(region, "label-missing", what, _MISSING_FIX))
 
 
-def _box(region: Region, params: ValidateParams) -> Box:
+def _shape_and_box(region: Region, params: ValidateParams) -> tuple[Shape, Box]:
     shape = region.shape
     if isinstance(shape, Polyline) and len(shape.all_points_x) >= 3 and not params.polyline_as_outline:
         fix = "draw a polygon, or set validate.polyline_as_outline"
@@ -101,7 +91,7 @@ def _box(region: Region, params: ValidateParams) -> Box:
     if box is None:
         what = f"its {type(shape).__name__.lower()} has no width or no height"
         raise _RegionError(_about(region, "box-degenerate", what, "draw it again, or delete it"))
-    return box
+    return shape, box
 
 
 def _is_bare_line(shape: Shape) -> bool:
@@ -136,27 +126,15 @@ def _corners(box: Box) -> str:
     return f"{box.x_min:g}, {box.y_min:g} to {box.x_max:g}, {box.y_max:g}"
 
 
-def _to_object(region: Region, label: str, box: Box) -> LabelledObject:
+def _to_object(region: Region, label: str, box: Box, shape: Shape) -> LabelledObject:
     return LabelledObject(
         image_id=region.image_id,
         region=region.region,
         label=label,
         box=box,
-        outline=_outline(region.shape),
+        shape=shape,
         attributes=region.attributes,
     )
-
-
-def _outline(shape: Shape | None) -> Outline | None:
-    """Return the outline of a shape that is no rectangle; of drawn points the very numbers of the shape."""
-    match shape:
-        case None | Rect() | ExtremeRect():
-            return None
-        case Polygon(xs, ys) | Polyline(xs, ys):
-            return (xs, ys) if len(xs) >= 3 else None
-        case _:
-            points = shape_to_outline(shape)
-            return None if points is None else (tuple(points[:, 0].tolist()), tuple(points[:, 1].tolist()))
 
 
 def _about(region: Region, code: str, what: str, fix: str) -> Finding:

@@ -14,6 +14,7 @@ from cnnpipe.errors import DataError
 from cnnpipe.files import read_jsonl, write_jsonl
 from cnnpipe.formats.perceptual_hash import NO_STRUCTURE
 from cnnpipe.geometry.boxes import Box
+from cnnpipe.geometry.shapes import Rect
 from cnnpipe.params.split import SplitParams
 from cnnpipe.seeding import seed_of
 from cnnpipe.stages.split import pin, split
@@ -53,7 +54,12 @@ def write(folder: Path, pictures: Iterable[LabelledPicture], labels: Mapping[str
     write_jsonl(validated / "images.jsonl", pictures)
     objects = [
         LabelledObject(
-            image_id=image_id, region=0, label=label, box=Box(0, 0, 9, 9), outline=None, attributes={}
+            image_id=image_id,
+            region=0,
+            label=label,
+            box=Box(0, 0, 9, 9),
+            shape=Rect(0, 0, 9, 9),
+            attributes={},
         )
         for image_id, label in (labels or {}).items()
     ]

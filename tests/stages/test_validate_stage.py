@@ -15,6 +15,7 @@ from cnnpipe.annotations import LabelledObject, LabelledPicture
 from cnnpipe.errors import DataError, ParamsError
 from cnnpipe.files import read_jsonl
 from cnnpipe.geometry.boxes import Box
+from cnnpipe.geometry.shapes import Polygon, Polyline, Rect, Shape
 from cnnpipe.params.ingest import IngestParams
 from cnnpipe.stages.ingest import ingest
 from cnnpipe.stages.validate import validate
@@ -142,20 +143,25 @@ def test_a_region_is_dropped_for_one_reason(tmp_path: Path, region: Any, code: s
 
 
 @pytest.mark.parametrize(
-    ("region", "box", "has_outline"),
+    ("region", "box", "shape"),
     [
-        pytest.param(rect(-4, -2, 10, 10, **{"class": "a"}), Box(0, 0, 6, 8), False, id="rect"),
         pytest.param(
-            polygon([20, 50, 20], [0, 0, 9], **{"class": "a"}), Box(20, 0, 32, 9), True, id="polygon"
+            rect(-4, -2, 10, 10, **{"class": "a"}), Box(0, 0, 6, 8), Rect(-4, -2, 10, 10), id="rect"
+        ),
+        pytest.param(
+            polygon([20, 50, 20], [0, 0, 9], **{"class": "a"}),
+            Box(20, 0, 32, 9),
+            Polygon((20, 50, 20), (0, 0, 9)),
+            id="polygon",
         ),
     ],
 )
-def test_what_reaches_out_is_clipped(tmp_path: Path, region: Any, box: Box, has_outline: bool) -> None:
+def test_what_reaches_out_is_clipped(tmp_path: Path, region: Any, box: Box, shape: Shape) -> None:
     ingest_into(tmp_path, entry("a.png", region), entry("b.png", KEPT), entry("c.png", KEPT))
     run(tmp_path)
     first = objects(tmp_path)[0]
     assert first.box == box
-    assert (first.outline is not None) == has_outline
+    assert first.shape == shape
     assert codes(tmp_path / "out") == {"box-clipped": [("a.png", 0)]}
 
 
@@ -173,7 +179,7 @@ def test_a_polyline_is_an_outline_only_where_params_say_so(tmp_path: Path) -> No
     ingest_into(tmp_path, entry("a.png", KEPT, line))
     run(tmp_path)
     assert objects(tmp_path)[1].box == Box(1, 1, 9, 9)
-    assert objects(tmp_path)[1].outline == ((1, 9, 5), (1, 1, 9))
+    assert objects(tmp_path)[1].shape == Polyline((1, 9, 5), (1, 1, 9))
     run(tmp_path, polyline_as_outline=False)
     assert len(objects(tmp_path)) == 1
     assert codes(tmp_path / "out")["shape-without-area"] == [("a.png", 1)]
