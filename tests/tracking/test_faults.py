@@ -172,7 +172,7 @@ def check_whole(feeder: Feeder, store: Store) -> None:
 def a_project(folder: Path) -> Path:
     """Make a project whose one training is short; it can be trained at once."""
     folder.mkdir()
-    recipe = {"epochs": 120, "early_stopping": None, "batch_size": 16}
+    recipe = {"epochs": 60, "early_stopping": None, "batch_size": 16}
     write_params(folder, tiny_params({"lenet": recipe}, {}))
     make_view(folder / "data/augmented/classify", pictures_per_split=12)
     subprocess.run([sys.executable, "-m", "cnnpipe", "code"], cwd=folder, env=environment(), check=True)
@@ -228,7 +228,7 @@ def test_a_server_that_is_killed_and_comes_back(
     assert store.run(signature).info.status == "FINISHED"
     for metric in ("epoch", "train/loss", "time/epoch_seconds", "images_per_second"):
         assert set(Counter(store.steps(signature, metric)).values()) == {1}
-        assert len(store.steps(signature, metric)) == 120
+        assert len(store.steps(signature, metric)) == 60
     twin.communicate(timeout=WITHIN_S)
     assert outputs(disturbed) == outputs(undisturbed)
     assert not list((disturbed / ".cnnpipe/unsent").iterdir())
