@@ -141,9 +141,7 @@ def judge(content: bytes, folder: Path, tally: Tally) -> None:
         tally.findings.update(finding.code for finding in all_findings(file))
         for target in get_args(Target):
             _write_and_read(file, target, folder)
-    seconds = time.process_time() - began
-    tally.longest_s = max(tally.longest_s, seconds)
-    assert seconds < SECONDS_PER_CASE, f"{seconds:.1f} s"
+    tally.longest_s = max(tally.longest_s, time.process_time() - began)
     left = [path.name for path in folder.parent.iterdir() if path != folder]
     assert not left, f"written beside the folder: {left}"
 
@@ -295,7 +293,10 @@ def _documents() -> Iterator[Mapping[str, Any]]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the benchmark; it ends with the error of the first case that is not as it should be."""
+    """Run the benchmark; it ends with the error of the first case that is not as it should be.
+
+    Returns 1 when a case took too long.
+    """
     parser = side_by_side.options(__doc__, "via_fuzz", rounds=1)
     parser.add_argument("--cases", type=int, default=20_000)
     parser.add_argument("--files", type=Path, help="a folder of VIA files to change")
@@ -314,7 +315,7 @@ def main(arguments: Sequence[str]) -> int:
     }
     files.write_json(options.out, result)
     print(json.dumps(result, indent=2))
-    return 0
+    return int(tally.longest_s > SECONDS_PER_CASE)
 
 
 def run_cases(number: int, originals: Sequence[bytes], tally: Tally) -> None:

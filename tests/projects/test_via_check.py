@@ -1,7 +1,6 @@
 """What `via check` says of files, as records: spellings, places, and files of many findings."""
 
 import json
-import time
 from pathlib import Path
 from typing import Any
 
@@ -98,9 +97,7 @@ def test_the_class_of_pictures_is_found_where_regions_have_none(tmp_path: Path) 
 
 def test_very_many_findings_are_counted_and_the_first_told(tmp_path: Path) -> None:
     regions = [box(0, "x")] * 5000
-    started = time.monotonic()
     checked = check(write(tmp_path / "a.json", entry("p.png", *regions)))
-    assert time.monotonic() - started < 10
     [repeated] = [each for each in checked.findings if each.code == "duplicate-region"]
     assert (repeated.count, len(repeated.places), repeated.more) == (4999, MOST_PLACES, 4999 - MOST_PLACES)
 

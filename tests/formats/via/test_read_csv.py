@@ -2,7 +2,6 @@
 
 import csv
 import json
-import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -360,9 +359,7 @@ def test_a_polygon_of_a_million_points_in_one_cell() -> None:
     ],
 )
 def test_hostile_rows_take_linear_time(text: str) -> None:
-    started = time.monotonic()
-    read(text, row("b.jpg"))
-    assert time.monotonic() - started < 10  # quadratic: hours
+    assert read(text, row("b.jpg")).entries  # in quadratic time: hours, and so over the limit of a test
 
 
 @given(st.lists(st.tuples(names, json_values, json_values), max_size=5))
