@@ -53,6 +53,9 @@ def giants(folder: Path) -> Iterator[tuple[str, Path]]:
     rect = f'{{"shape_attributes":{shape},"region_attributes":{{"class":"a"}}}}'
     made: dict[str, Callable[[], Iterator[str]]] = {
         "an ordinary project of 200,000 regions": lambda: iter([json.dumps(project(20_000))]),
+        "300,000 pictures without a region": lambda: iter(
+            ["{", ",".join(entry("", f"IMG_{n:07d}.jpg")[1:-1] for n in range(300_000)), "}"]
+        ),
         "a polygon of a million points": lambda: iter([entry(polygon(1_000_000, 4000))]),
         "the same of one digit": lambda: iter([entry(polygon(1_000_000, 9))]),
         "half a million equal regions": lambda: iter([entry(",".join([rect] * 500_000))]),

@@ -2,6 +2,8 @@
 
 Coordinates are pixels of the picture as a viewer shows it (EXIF orientation applied), origin at
 its top left corner, y down; a box is xyxy.
+
+Of some there are millions; none can be part of a cycle, so the garbage collector need not look (`gc=False`).
 """
 
 from collections.abc import Iterable, Mapping
@@ -68,7 +70,7 @@ FINDING_CODES: Final[Mapping[str, tuple[Severity, Unit]]] = MappingProxyType(
 )
 
 
-class Finding(msgspec.Struct, frozen=True, kw_only=True):
+class Finding(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One thing noticed in the data, with its place and what to do about it."""
 
     code: str  # a key of FINDING_CODES, and of validate.limits
@@ -80,7 +82,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     other: str | None = None  # image_id of the other picture, where it is about two
 
 
-class Picture(msgspec.Struct, frozen=True, kw_only=True):
+class Picture(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One picture as `ingest` found it: a line of data/ingested/images.jsonl."""
 
     image_id: str  # POSIX path below the raw folder
@@ -95,7 +97,7 @@ class Picture(msgspec.Struct, frozen=True, kw_only=True):
     contrast: float | None = None  # standard deviation of its grey levels, 0 to 127.5; None: not known
 
 
-class Region(msgspec.Struct, frozen=True, kw_only=True):
+class Region(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One region as VIA holds it: a line of data/ingested/annotations.jsonl."""
 
     image_id: str
@@ -105,7 +107,7 @@ class Region(msgspec.Struct, frozen=True, kw_only=True):
     attributes: dict[str, Any]
 
 
-class LabelledPicture(msgspec.Struct, frozen=True, kw_only=True):
+class LabelledPicture(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A picture that passed the gate: a line of data/validated/images.jsonl."""
 
     image_id: str
@@ -119,7 +121,7 @@ class LabelledPicture(msgspec.Struct, frozen=True, kw_only=True):
     is_pending: bool = False  # has no region and is yet to be annotated: no picture of nothing
 
 
-class LabelledObject(msgspec.Struct, frozen=True, kw_only=True):
+class LabelledObject(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An object that passed the gate: a line of data/validated/objects.jsonl."""
 
     image_id: str

@@ -1,7 +1,7 @@
 """Pictures that are there twice: the same file, or one that looks so; and whether that crosses splits."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 
 from cnnpipe.annotations import Finding, Picture, Split, found
 from cnnpipe.datasets.split_names import split_of_folder
@@ -29,7 +29,7 @@ def check_alike(pictures: Iterable[Picture], *, bits: int) -> list[Finding]:
     return [
         *(_duplicate(first, copy) for first, copy in equal),
         *_near_duplicates(near, hashes),
-        *_across_splits([picture.image_id for picture in ordered], equal + near),
+        *_across_splits(equal + near),
     ]
 
 
@@ -63,10 +63,11 @@ def _near_duplicates(near: Pairs, hashes: Mapping[str, str]) -> Iterator[Finding
         yield found("picture-near-duplicate", image_id, what, fix, other=other)
 
 
-def _across_splits(image_ids: Sequence[str], pairs: Pairs) -> Iterator[Finding]:
+def _across_splits(pairs: Pairs) -> Iterator[Finding]:
     """Yield a finding for each picture that its folder gives another split than one that looks the same."""
     groups: dict[str, list[str]] = defaultdict(list)
-    for image_id, stands_for in join(image_ids, pairs).items():
+    alike = sorted({image_id for pair in pairs for image_id in pair})
+    for image_id, stands_for in join(alike, pairs).items():
         groups[stands_for].append(image_id)
     neighbours = _neighbours(pairs)
     for members in groups.values():

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-class Box(msgspec.Struct, frozen=True, array_like=True):
+class Box(msgspec.Struct, frozen=True, gc=False, array_like=True):
     """Axis-aligned box with positive area, in pixels; written to JSON as [x0, y0, x1, y1].
 
     Raises:

@@ -15,7 +15,7 @@ _CURVE_POINTS = 72  # vertices of the polygon that stands for a circle or an ell
 Size = Annotated[float, msgspec.Meta(ge=0)]
 
 
-class Rect(msgspec.Struct, frozen=True, tag_field="name", tag="rect", forbid_unknown_fields=True):
+class Rect(msgspec.Struct, frozen=True, gc=False, tag_field="name", tag="rect", forbid_unknown_fields=True):
     """Top left corner and size, pixels."""
 
     x: float
@@ -24,7 +24,9 @@ class Rect(msgspec.Struct, frozen=True, tag_field="name", tag="rect", forbid_unk
     height: Size
 
 
-class Circle(msgspec.Struct, frozen=True, tag_field="name", tag="circle", forbid_unknown_fields=True):
+class Circle(
+    msgspec.Struct, frozen=True, gc=False, tag_field="name", tag="circle", forbid_unknown_fields=True
+):
     """Centre and radius, pixels."""
 
     cx: float
@@ -32,7 +34,9 @@ class Circle(msgspec.Struct, frozen=True, tag_field="name", tag="circle", forbid
     r: Size
 
 
-class Ellipse(msgspec.Struct, frozen=True, tag_field="name", tag="ellipse", forbid_unknown_fields=True):
+class Ellipse(
+    msgspec.Struct, frozen=True, gc=False, tag_field="name", tag="ellipse", forbid_unknown_fields=True
+):
     """Centre and radii, pixels; `theta` radians, clockwise on screen, the angle of the rx axis."""
 
     cx: float
@@ -42,28 +46,32 @@ class Ellipse(msgspec.Struct, frozen=True, tag_field="name", tag="ellipse", forb
     theta: float = 0.0  # absent in VIA before 2.0.8
 
 
-class Polygon(msgspec.Struct, frozen=True, tag_field="name", tag="polygon", forbid_unknown_fields=True):
+class Polygon(
+    msgspec.Struct, frozen=True, gc=False, tag_field="name", tag="polygon", forbid_unknown_fields=True
+):
     """Closed outline; the first point is not repeated at the end."""
 
     all_points_x: tuple[float, ...]
     all_points_y: tuple[float, ...]
 
 
-class Polyline(msgspec.Struct, frozen=True, tag_field="name", tag="polyline", forbid_unknown_fields=True):
+class Polyline(
+    msgspec.Struct, frozen=True, gc=False, tag_field="name", tag="polyline", forbid_unknown_fields=True
+):
     """Open line; annotators use it for outlines, too."""
 
     all_points_x: tuple[float, ...]
     all_points_y: tuple[float, ...]
 
 
-class Point(msgspec.Struct, frozen=True, tag_field="name", tag="point", forbid_unknown_fields=True):
+class Point(msgspec.Struct, frozen=True, gc=False, tag_field="name", tag="point", forbid_unknown_fields=True):
     """One position, without extent."""
 
     cx: float
     cy: float
 
 
-class Line(msgspec.Struct, frozen=True, tag_field="name", tag="line"):
+class Line(msgspec.Struct, frozen=True, gc=False, tag_field="name", tag="line"):
     """Straight line between two positions, without extent; VIA 3 only."""
 
     x1: float
@@ -72,14 +80,14 @@ class Line(msgspec.Struct, frozen=True, tag_field="name", tag="line"):
     y2: float
 
 
-class ExtremeRect(msgspec.Struct, frozen=True, tag_field="name", tag="extreme_rect"):
+class ExtremeRect(msgspec.Struct, frozen=True, gc=False, tag_field="name", tag="extreme_rect"):
     """Rectangle around four marked points, one on each side of an object; VIA 3 only."""
 
     all_points_x: tuple[float, ...]
     all_points_y: tuple[float, ...]
 
 
-class ExtremeCircle(msgspec.Struct, frozen=True, tag_field="name", tag="extreme_circle"):
+class ExtremeCircle(msgspec.Struct, frozen=True, gc=False, tag_field="name", tag="extreme_circle"):
     """Circle through three marked points on its rim; VIA 3 only."""
 
     all_points_x: tuple[float, ...]

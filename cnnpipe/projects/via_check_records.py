@@ -52,8 +52,9 @@ def make_records(read: Sequence[ReadFile], images_dir: Path | None) -> Records:
     findings += [finding for each in read for finding in each.contents.findings]
     named, noticed = _name_all(read, images_dir) if images_dir is not None else (_name_alone(read), [])
     all_named = by_picture(named)
-    named, unchecked = set_unchecked_aside(named)
-    entries = by_picture(named)
+    kept, unchecked = set_unchecked_aside(named)
+    # mostly the very same: a second index of all pictures would be twice the file
+    entries = all_named if len(kept) == len(named) else by_picture(kept)
     findings += [*noticed, *unchecked]
     pictures: list[Picture] = []
     regions: list[Region] = []
@@ -66,7 +67,8 @@ def make_records(read: Sequence[ReadFile], images_dir: Path | None) -> Records:
         regions += its_regions
         findings += said
     data = Ingested(pictures=pictures, regions=regions, findings=findings, declared=declared)
-    return Records(data=data, places=Places([each.name for each in read], {**all_named, **entries}))
+    told = all_named if entries is all_named else {**all_named, **entries}
+    return Records(data=data, places=Places([each.name for each in read], told))
 
 
 def _name_all(read: Iterable[ReadFile], images_dir: Path) -> tuple[list[NamedEntry], list[Finding]]:

@@ -17,7 +17,7 @@ from cnnpipe.geometry.shapes import shape_to_box
 FindPicture = Callable[[str], tuple[str | None, list[Finding]]]
 
 
-class NamedEntry(msgspec.Struct, frozen=True, kw_only=True):
+class NamedEntry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An entry of an annotation file, with the picture it was found to mean."""
 
     source: str  # the annotation file, as findings name it

@@ -21,7 +21,7 @@ Kind = Literal[
 Part = Literal["region", "file"]  # what an attribute belongs to
 
 
-class ViaRegion(msgspec.Struct, frozen=True, kw_only=True):
+class ViaRegion(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One region with a usable shape, or with none (VIA keeps those)."""
 
     number: int  # position in its entry, from 0; unreadable regions are counted
@@ -29,7 +29,7 @@ class ViaRegion(msgspec.Struct, frozen=True, kw_only=True):
     attributes: dict[str, Any]  # as VIA 2 holds them: texts, option ids, {option id: true} of a checkbox
 
 
-class ViaEntry(msgspec.Struct, frozen=True, kw_only=True):
+class ViaEntry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One picture as the file names it."""
 
     key: str  # opaque; mostly file name and size

@@ -8,7 +8,7 @@ import msgspec
 from cnnpipe.formats.via.records import ViaEntry, ViaFile
 
 
-class FiledEntry(msgspec.Struct, frozen=True):
+class FiledEntry(msgspec.Struct, frozen=True, gc=False):
     """An entry, and which of the files it is from."""
 
     file: int  # position of the file among those that were given, from 0
@@ -25,6 +25,8 @@ def group_by_picture(files: Sequence[ViaFile]) -> list[list[FiledEntry]]:
     both know it. A file that names a picture twice means two: of each file a group holds one entry at
     most, that of the same key where there is one.
     """
+    if len(files) == 1:
+        return [[FiledEntry(0, entry)] for entry in in_view_order(files[0])]
     groups: list[_Group] = []
     of_picture: dict[tuple[str, int | None], list[_Group]] = defaultdict(list)
     sizes = _sizes(files)

@@ -12,6 +12,7 @@ from cnnpipe.annotations import found
 from cnnpipe.formats.via.merge_files import Keep, Merged, merge_files
 from cnnpipe.formats.via.records import DeclaredAttribute, ViaEntry, ViaFile
 from cnnpipe.formats.via.region_changes import attributes_key
+from cnnpipe.formats.via.same_pictures import group_by_picture, in_view_order
 
 
 def merge(*files: ViaFile, keep: Keep | None = None) -> Merged:
@@ -176,3 +177,12 @@ def test_nothing_is_dropped(one: ViaFile, other: ViaFile) -> None:
     for file in (one, other):
         most = Counter((e.filename, r.shape) for e in file.entries for r in e.regions)
         assert all(shapes_of[each] >= number for each, number in most.items())
+
+
+@given(st.lists(st.sampled_from("pqr"), max_size=6))
+def test_the_pictures_of_one_file_are_its_entries(names: list[str]) -> None:
+    file = file_of(*(entry(name, (A, "a")) for name in names))
+    alone = group_by_picture([file])
+    assert [[each.entry for each in group] for group in alone] == [[each] for each in in_view_order(file)]
+    # as with a second file that says nothing
+    assert alone == group_by_picture([file, file_of()])
