@@ -6,7 +6,8 @@ its top left corner, y down; a box is xyxy.
 Of some there are millions; none can be part of a cycle, so the garbage collector need not look (`gc=False`).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from operator import attrgetter
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
@@ -158,8 +159,22 @@ def found(  # noqa: PLR0913 (each is a part of the finding)
 
 def in_order(findings: Iterable[Finding]) -> list[Finding]:
     """Return the findings sorted by place, each once: files do not depend on the order of work."""
-    return sorted(set(findings), key=_place)
+    ordered = list(findings)
+    # one key after the other, the weightiest last: a tuple for each finding would be as large as the finding
+    for key in _KEYS:
+        ordered.sort(key=key)
+    return [each for place, each in enumerate(ordered) if place == 0 or each != ordered[place - 1]]
 
 
-def _place(finding: Finding) -> tuple[str, int, str, str]:
-    return finding.where, -1 if finding.region is None else finding.region, finding.code, finding.what
+def _other(finding: Finding) -> str:
+    return finding.other or ""
+
+
+def _number(finding: Finding) -> int:
+    return -1 if finding.region is None else finding.region
+
+
+_KEYS: Final[tuple[Callable[[Finding], Any], ...]] = (
+    *(_other, attrgetter("fix"), attrgetter("what"), attrgetter("code")),
+    *(_number, attrgetter("where")),
+)

@@ -85,9 +85,7 @@ def examine(request: CheckRequest) -> Examined:
         label=_tell_label(label),
         are_sized=bool(data.pictures) and all(picture.width != UNBOUNDED for picture in data.pictures),
         classes=classes,
-        findings=summarise(
-            (each, places.place_of(each, in_words_of_the_command(each.what))) for each in findings
-        ),
+        findings=summarise(findings, lambda each: places.place_of(each, in_words_of_the_command(each.what))),
         suggested_labels=suggest_labels(classes),
     )
     return Examined(

@@ -1,6 +1,6 @@
 """What `cnnpipe via check` found, as its JSON, its text and its page tell it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -109,14 +109,17 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
         return sum(each.count for each in self.findings if each.severity == "error")
 
 
-def summarise(
-    placed: Iterable[tuple[Finding, Place]],
-) -> list[CodeFindings]:
-    """Return the findings by code: errors first, and of one severity in the order of FINDING_CODES."""
-    by_code: dict[str, list[tuple[Finding, Place]]] = {}
-    for finding, place in placed:
-        by_code.setdefault(finding.code, []).append((finding, place))
-    summaries = [_summarise(code, by_code[code]) for code in FINDING_CODES if code in by_code]
+def summarise(findings: Iterable[Finding], place_of: Callable[[Finding], Place]) -> list[CodeFindings]:
+    """Return the findings by code: errors first, and of one severity in the order of FINDING_CODES.
+
+    Args:
+        findings: all there are.
+        place_of: where the user finds one; asked for those that are told.
+    """
+    by_code: dict[str, list[Finding]] = {}
+    for finding in findings:
+        by_code.setdefault(finding.code, []).append(finding)
+    summaries = [_summarise(code, by_code[code], place_of) for code in FINDING_CODES if code in by_code]
     return sorted(summaries, key=lambda each: SEVERITIES.index(each.severity))
 
 
@@ -127,15 +130,15 @@ def in_words_of_the_command(text: str) -> str:
     return text
 
 
-def _summarise(code: str, findings: Sequence[tuple[Finding, Place]]) -> CodeFindings:
+def _summarise(code: str, findings: Sequence[Finding], place_of: Callable[[Finding], Place]) -> CodeFindings:
     severity, unit = FINDING_CODES[code]
-    first, place = findings[0]
+    places = [place_of(each) for each in findings[:MOST_PLACES]]
     return CodeFindings(
         code=code,
         severity=severity,
-        count=count_places([finding for finding, _ in findings], unit),
-        what=place.what,
-        fix=in_words_of_the_command(first.fix),
-        places=[each for _, each in findings[:MOST_PLACES]],
+        count=count_places(findings, unit),
+        what=places[0].what,
+        fix=in_words_of_the_command(findings[0].fix),
+        places=places,
         more=max(len(findings) - MOST_PLACES, 0),
     )
