@@ -31,7 +31,6 @@ from cnnpipe.reports.via_check_summary import (
 )
 from cnnpipe.stages.validate import Ingested, check_records
 
-_MOST_SPELLINGS: Final = 2000  # classes; of more, no mapping is suggested: they are free text
 _STAND_IN: Final = "\0"  # an attribute where none has a value: VIA lets nobody type such a name
 _OF_CLASSES: Final = ("label-spelling", "label-untidy", "class-imbalance", "class-rare")
 _SAY_WHY_EMPTY: Final = ("file-empty", "media-left-out")
@@ -99,8 +98,6 @@ def examine(request: CheckRequest) -> Examined:
 
 def suggest_labels(classes: Mapping[str, ClassCount]) -> dict[str, str]:
     """Return what each rarer spelling likely means: the most frequent of those that are near to it."""
-    if len(classes) > _MOST_SPELLINGS:
-        return {}
     weight = {label: (count.regions, count.images) for label, count in classes.items()}
     better: dict[str, set[str]] = defaultdict(set)
     for one, other in near_spellings(classes):

@@ -1,17 +1,14 @@
-"""Projects and CSV of VIA 3: pictures with their regions; videos, sounds and time are counted."""
+"""Projects of VIA 3: pictures with their regions; videos, sounds and time are counted."""
 
-import json
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from via3_files import ATTRIBUTES, codes, file, head, line, project, read, read_lines, row, the_finding
 
-from cnnpipe.annotations import Finding
 from cnnpipe.errors import AnnotationError
-from cnnpipe.formats.via.read import parse_via
-from cnnpipe.formats.via.records import DeclaredAttribute, ViaFile, all_findings
+from cnnpipe.formats.via.records import DeclaredAttribute, all_findings
 from cnnpipe.formats.via.via3_metadata import parse_xy
 from cnnpipe.geometry.shapes import (
     Circle,
@@ -25,120 +22,12 @@ from cnnpipe.geometry.shapes import (
     Rect,
 )
 
-ATTRIBUTES: Mapping[str, Any] = {
-    "1": {
-        "aname": "class",
-        "anchor_id": "FILE1_Z0_XY1",
-        "type": 4,
-        "desc": "what it is",
-        "options": {"0": "cat", "1": "dog"},
-        "default_option_id": "1",
-    },
-    "2": {
-        "aname": "marks",
-        "anchor_id": "FILE1_Z0_XY1",
-        "type": 2,
-        "desc": "",
-        "options": {"0": "big", "1": "wet", "2": "old"},
-        "default_option_id": "",
-    },
-    "3": {
-        "aname": "caption",
-        "anchor_id": "FILE1_Z0_XY0",
-        "type": 1,
-        "desc": "",
-        "options": {},
-        "default_option_id": "",
-    },
-}
-VIA = "# Exported using VGG Image Annotator (http://www.robots.ox.ac.uk/~vgg/software/via)"
-COLUMNS = "metadata_id,file_list,flags,temporal_coordinates,spatial_coordinates,metadata"
-
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=6,
 )
 numbers = st.floats(-1e6, 1e6)
-
-
-def file(name: str, *, kind: Any = 2, loc: Any = 1, src: str = "") -> dict[str, Any]:
-    return {"fid": "1", "fname": name, "type": kind, "loc": loc, "src": src}
-
-
-def row(vid: Any = "1", z: Any = (), xy: Any = (), av: Any = None) -> dict[str, Any]:
-    return {
-        "vid": vid,
-        "flg": 0,
-        "z": list(z),
-        "xy": list(xy) if isinstance(xy, tuple) else xy,
-        "av": av or {},
-    }
-
-
-def project(
-    files: Mapping[str, Any] | None = None,
-    rows: Sequence[Any] = (),
-    *,
-    attributes: Any = ATTRIBUTES,
-    **more: Any,
-) -> dict[str, Any]:
-    """Build a project as VIA 3.0.10 writes it: one view for each file."""
-    files = {"1": file("a.jpg")} if files is None else files
-    value = {
-        "project": {
-            "pid": "__VIA_PROJECT_ID__",
-            "rev": "__VIA_PROJECT_REV_ID__",
-            "rev_timestamp": "__VIA_PROJECT_REV_TIMESTAMP__",
-            "pname": "Our project",
-            "creator": "VGG Image Annotator (http://www.robots.ox.ac.uk/~vgg/software/via)",
-            "created": 1700000000000,
-            "vid_list": list(files),
-        },
-        "config": {"file": {"loc_prefix": {"1": "", "2": "", "3": "", "4": ""}}, "ui": {}},
-        "attribute": attributes,
-        "file": files,
-        "metadata": {f"{number}_x": each for number, each in enumerate(rows)},
-        "view": {fid: {"fid_list": [fid]} for fid in files},
-    }
-    return value | more
-
-
-def read(value: Mapping[str, Any]) -> ViaFile:
-    return parse_via(json.dumps(value).encode(), where="via3.json")
-
-
-def cell(value: Any) -> str:
-    return '"' + json.dumps(value, ensure_ascii=False, separators=(",", ":")).replace('"', '""') + '"'
-
-
-def line(name: str, xy: Any = (2, 1, 2, 3, 4), av: Any = None, *, z: Any = ()) -> str:
-    """Write a row as `export_to_via3_csv` does."""
-    return f'"1_abc",{cell([name])},0,{cell(list(z))},{cell(list(xy))},{cell(av or {})}'
-
-
-def head(attributes: Any = ATTRIBUTES, columns: str = COLUMNS) -> list[str]:
-    return [
-        VIA,
-        "# Notes:",
-        '# - metadata of {""1"":""3""} indicates attribute with id "1" set to an option with id "3"',
-        '# SHAPE_ID = {"POINT":1,"RECTANGLE":2}',
-        "# ATTRIBUTE = " + json.dumps(attributes, separators=(",", ":")),
-        "# CSV_HEADER = " + columns,
-    ]
-
-
-def read_lines(*lines: str, end: str = "\n", prefix: str = "") -> ViaFile:
-    return parse_via((prefix + end.join(lines)).encode(), where="via3.csv")
-
-
-def codes(read_file: ViaFile) -> Sequence[str]:
-    return [finding.code for finding in all_findings(read_file)]
-
-
-def the_finding(read_file: ViaFile) -> Finding:
-    [finding] = all_findings(read_file)
-    return finding
 
 
 def test_a_project_is_read_with_its_regions_attributes_and_order() -> None:
@@ -378,133 +267,9 @@ def test_outlines_keep_every_point(points: list[tuple[float, float]]) -> None:
     assert parse_xy([6, *flat]) == Polyline(xs, ys)
 
 
-@pytest.mark.parametrize("end", ["\n", "\r\n"], ids=["LF", "CRLF"])
-@pytest.mark.parametrize("prefix", ["", "\ufeff"], ids=["", "BOM"])
-@pytest.mark.parametrize(
-    "change",
-    [
-        pytest.param(lambda text: text, id="as VIA writes it"),
-        pytest.param(lambda text: text + ",,,,", id="trailing commas"),
-        pytest.param(lambda text: '"' + text.replace('"', '""') + '"', id="each line quoted once more"),
-        pytest.param(
-            lambda text: (
-                '"' + text.replace('"', '""') + '",,,'
-                if text.startswith("#") and "," in text
-                else text + ",,,"
-            ),
-            id="comments quoted",
-        ),
-    ],
-)
-def test_the_csv_is_read_as_via_and_excel_write_it(change: Any, end: str, prefix: str) -> None:
-    lines = [
-        *head(),
-        line("a, b.jpg", av={"1": "0", "2": "0,2"}),
-        line("a, b.jpg", xy=(), av={"3": "a caption"}),
-        line("c.png", xy=(1, 5, 6)),
-        line("d.mp4", z=[1.5]),
-    ]
-    read_file = read_lines(*map(change, lines), end=end, prefix=prefix)
-    first, second = read_file.entries
-    assert (read_file.kind, read_file.version) == ("via3-csv", "3")
-    assert (read_file.num_images, read_file.num_regions) == (2, 2)
-    assert (first.key, first.filename) == ("a, b.jpg", "a, b.jpg")
-    assert first.regions[0].shape == Rect(1, 2, 3, 4)
-    assert first.regions[0].attributes == {"class": "0", "marks": {"0": True, "2": True}}
-    assert first.file_attributes == {"caption": "a caption"}
-    assert second.regions[0].shape == Point(5, 6)
-    assert read_file.attributes == read(project()).attributes
-    assert the_finding(read_file).what == (
-        "only pictures are read; left out are videos: 1 (d.mp4); regions in frames: 1"
-    )
-
-
-def test_the_csv_with_semicolons_and_a_quote_in_a_name() -> None:
-    attributes = {"1": {**ATTRIBUTES["1"], "aname": 'size 5"'}}
-    cells = line("a.jpg", av={"1": "0"}).replace('",', '";').replace(",0,", ";0;").replace('0,"[', '0;"[')
-    read_file = read_lines(*head(attributes, COLUMNS.replace(",", ";")), cells)
-    assert read_file.entries[0].regions[0].attributes == {'size 5"': "0"}
-    assert all_findings(read_file) == []
-
-
-def test_a_damaged_line_of_attributes_is_told_and_they_are_called_by_their_numbers() -> None:
-    lines = head()
-    lines[4] = lines[4][:60]
-    read_file = read_lines(*lines, line("a.jpg", av={"1": "0"}))
-    assert read_file.entries[0].regions[0].attributes == {"1": "0"}
-    assert the_finding(read_file).what.startswith("line 5: `# ATTRIBUTE` is damaged")
-
-
-@pytest.mark.parametrize("times", [",", "undefined,undefined"])
-def test_the_csv_of_time_segments_has_no_shapes(times: str) -> None:
-    columns = "metadata_id,file_list,temporal_segment_start,temporal_segment_end,metadata"
-    read_file = read_lines(
-        VIA,
-        f"# CSV_HEADER = {columns}",
-        f'"1_a",{cell(["a.jpg"])},{times},{cell({"class": "0"})}',
-        f'"1_b",{cell(["b.mp4"])},1.5,2.25,{cell({"class": "0"})}',
-    )
-    [entry] = read_file.entries
-    assert (entry.filename, [(each.shape, each.attributes) for each in entry.regions]) == (
-        "a.jpg",
-        [(None, {"class": "0"})],
-    )
-    assert codes(read_file) == ["file-unsafe", "media-left-out"]
-
-
-def test_undefined_malformed_rows_and_several_files_are_told() -> None:
-    read_file = read_lines(
-        *head(),
-        '"1_a","[""a.jpg""]",0,"[]","[1,2,3]","{""1"":undefined}"',
-        '"1_b","[""a.jpg""]"',
-        '"1_c","[]",0,"[]","[1,2,3]","{}"',
-        '"1_d","[""a.jpg""]",0,"[]","[1,2","{}"',
-        '"1_e","[""a.jpg"",""b.jpg""]",0,"[]","[1,4,5]","{}"',
-    )
-    assert [(each.number, each.attributes) for each in read_file.entries[0].regions] == [(0, {}), (2, {})]
-    assert [(each.code, each.what) for each in all_findings(read_file)] == [
-        ("entry-unreadable", "the row ends after 2 of 6 cells"),
-        ("entry-unreadable", "the row names no file"),
-        ("file-repaired", "`undefined` is read as missing (1 times, first in line 7)"),
-        ("file-repaired", "1 rows are of several files, the first in line 11; they count for the first file"),
-        ("region-unreadable", "line 10: its coordinates are not a list of finite numbers"),
-    ]
-
-
-def test_a_file_may_be_named_outside_of_a_list_and_a_column_twice() -> None:
-    read_file = read_lines(
-        *head(columns=COLUMNS + ",,flags"),
-        '"1_a","""a.jpg""",0,"[]","[1,2,3]","{}",,0',
-        '"1_a",0,0,"[]","[1,2,3]","{}",,0',
-        line("b.jpg"),
-    )
-    assert [entry.filename for entry in read_file.entries] == ["a.jpg"]
-    assert [each.what for each in all_findings(read_file)] == [
-        "the row names no file",
-        "the row ends after 6 of 8 cells",
-    ]
-
-
 def test_an_outline_of_very_many_points_is_read_as_a_short_one() -> None:
     points = [float(n % 1000) for n in range(40_000)]
     rows = [row(xy=[7, *points]), row(xy=[7, *points, "1", 2]), row(xy=[7, *points, 1])]
     read_file = read(project(rows=rows))
     assert read_file.entries[0].regions[0].shape == Polygon(tuple(points[0::2]), tuple(points[1::2]))
     assert [finding.region for finding in all_findings(read_file)] == [1, 2]
-
-
-def test_a_csv_without_its_columns_is_refused() -> None:
-    with pytest.raises(AnnotationError, match=r"via3.csv: no line `# CSV_HEADER = metadata_id,...` names"):
-        read_lines(VIA, line("a.jpg"))
-
-
-def test_the_project_and_the_csv_of_it_hold_the_same() -> None:
-    rows = [row(xy=(7, 0, 0, 4, 0, 2, 3), av={"1": "0"}), row(av={"3": "x"}), row(xy=(3, 1, 2, 3))]
-    lines = [f'"1_x",{cell(["a.jpg"])},0,{cell(e["z"])},{cell(e["xy"])},{cell(e["av"])}' for e in rows]
-    [one], [other] = read(project(rows=rows)).entries, read_lines(*head(), *lines).entries
-    assert (one.regions, one.file_attributes) == (other.regions, other.file_attributes)
-
-
-@given(st.text(st.sampled_from('a1,;"{}[]:\\u\n\r #\0'), max_size=60))
-def test_no_text_after_the_columns_is_a_crash(text: str) -> None:
-    read_lines(*head(), text, line("b.jpg"))
