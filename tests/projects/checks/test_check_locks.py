@@ -15,13 +15,25 @@ from cnnpipe.projects.checks.facts import Facts
 Start = Callable[..., "subprocess.Popen[bytes]"]
 
 
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
 @pytest.fixture
 def start() -> Iterator[Start]:
-    """Start processes that are ended with the test."""
+    """Start processes that are ended with the test; each is its own program when the test goes on.
+
+    Popen returns once exec has closed the pipe between both, which Linux does before it sets the new
+    command line: for a moment, /proc shows none.
+    """
     started: list[subprocess.Popen[bytes]] = []
 
     def run(*words: str, executable: str | None = None) -> subprocess.Popen[bytes]:
         started.append(subprocess.Popen(words, executable=executable))
+        wait_for(lambda: processes.command_of(started[-1].pid).startswith(words[0]))
         return started[-1]
 
     yield run
@@ -84,13 +96,6 @@ def test_a_damaged_rwlock_is_an_error(content: str, project_dir: Path) -> None:
     (result,) = locks.check_dvc_locks(Facts())
     assert result.state == "error"
     assert "rm .dvc/tmp/rwlock" in result.fix
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 HOLD = """
