@@ -472,7 +472,7 @@ def test_a_stopped_run_leaves_nothing_that_the_next_does_not_clean(
     via = tmp_path / "mine/via_project.json"
     # a reader that waits in the middle: git as a program that sleeps
     (tmp_path / "bin").mkdir()
-    (tmp_path / "bin/git").write_text("#!/bin/sh\nexec sleep 30\n")
+    (tmp_path / "bin/git").write_text(f"#!/bin/sh\ntouch '{tmp_path}/bin/started'\nexec sleep 30\n")
     (tmp_path / "bin/git").chmod(0o755)
     # where the tests run in the background of a script, Ctrl-C is ignored, and children inherit that
     python = ["env", "--default-signal=INT", sys.executable]
@@ -486,8 +486,10 @@ def test_a_stopped_run_leaves_nothing_that_the_next_does_not_clean(
     )
     try:
         waited = time.monotonic() + 60
-        while not (tmp_path / "project.part/params.yaml").exists() and time.monotonic() < waited:
+        # not before git is a program of its own: until then it holds init's lock, too
+        while not (tmp_path / "bin/started").exists() and time.monotonic() < waited:
             time.sleep(0.05)
+        assert (tmp_path / "project.part/params.yaml").exists()
         os.killpg(child.pid, end) if end == signal.SIGINT else child.send_signal(end)
         code = child.wait(30)
     finally:
