@@ -30,7 +30,7 @@ from cnnpipe.datasets.normalisation import normalise
 from cnnpipe.datasets.packs import PackPlan, open_view, write_view
 from cnnpipe.datasets.records import Sample
 from cnnpipe.formats.pictures import read_picture
-from cnnpipe.params.experiment import AugmentationParams
+from cnnpipe.params.augmentation import AugmentationParams
 
 telemetry.turn_off()  # albumentations looks for updates when it is imported
 

@@ -33,7 +33,8 @@ from cnnpipe.datasets.normalisation import normalise  # noqa: E402
 from cnnpipe.inference.torch_settings import repeatable_torch  # noqa: E402
 from cnnpipe.models.networks import build_network  # noqa: E402
 from cnnpipe.models.shape import NetworkShape  # noqa: E402
-from cnnpipe.params.experiment import AdamParams, ScheduleParams  # noqa: E402
+from cnnpipe.params.losses import CrossEntropyParams  # noqa: E402
+from cnnpipe.params.optimisers import AdamWParams, CosineParams  # noqa: E402
 from cnnpipe.tracking.active_run import ActiveRun, start_run  # noqa: E402
 from cnnpipe.tracking.runs import Training  # noqa: E402
 from cnnpipe.training.classification import classification_objective  # noqa: E402
@@ -45,7 +46,8 @@ from cnnpipe.training.schedules import Course, rate_factor  # noqa: E402
 Batches = list[tuple[Tensor, Tensor]]
 
 NUM_CLASSES = 6
-ADAM = AdamParams(name="adam", learning_rate=0.001, weight_decay=0.01)
+CROSS_ENTROPY = CrossEntropyParams(name="cross_entropy", label_smoothing=0.0)
+ADAM = AdamWParams(name="adamw", learning_rate=0.001, weight_decay=0.01)
 HALF = partial(normalise, mean=[0.5] * 3, std=[0.5] * 3)
 
 log = logging.getLogger("benchmarks.training_loop")
@@ -119,13 +121,13 @@ def our_epoch(case: Case, batches: Batches, run: ActiveRun) -> Callable[[int], N
     optimiser = make_optimiser(network, ADAM)
     network = accelerator.prepare_model(network)
     course = Course.of(
-        ScheduleParams(name="cosine", warmup_epochs=1.0), epochs=1000, steps_per_epoch=len(batches)
+        CosineParams(name="cosine", warmup_epochs=1.0), epochs=1000, steps_per_epoch=len(batches)
     )
     learner = Learner(
         accelerator=accelerator,
         network=network,
         optimiser=optimiser,
-        objective=classification_objective(HALF, label_smoothing=0.0),
+        objective=classification_objective(HALF, CROSS_ENTROPY),
         learning_rate=lambda step: ADAM.learning_rate * rate_factor(step, course),
         transfer=None,
     )

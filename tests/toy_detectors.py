@@ -19,7 +19,7 @@ def toy_detect_params(**changes: object) -> DetectParams:
         "augmentation": augmentation,
         "epochs": 6,
         "batch_size": 6,
-        "optimiser": {"name": "adam", "learning_rate": 0.002, "weight_decay": 0.01},
+        "optimiser": {"name": "adamw", "learning_rate": 0.002, "weight_decay": 0.01},
         "schedule": {"name": "cosine", "warmup_epochs": 1.0},
         "watch": "map_50",
         "early_stopping": None,

@@ -8,9 +8,11 @@ from torch import Tensor, nn
 from cnnpipe.models.networks import build_network
 from cnnpipe.models.shape import NetworkShape
 from cnnpipe.params.experiment import ClassifyParams
+from cnnpipe.params.losses import CrossEntropyParams
 from cnnpipe.training.classification import Batch, classification_objective
 from cnnpipe.training.fit import FitData
 
+CROSS_ENTROPY = CrossEntropyParams(name="cross_entropy", label_smoothing=0.0)
 BATCH_SIZE = 16
 NUM_TRAIN = 48
 STEPS_PER_EPOCH = 3
@@ -31,8 +33,8 @@ def toy_params(**changes: object) -> ClassifyParams:
         "augmentation": augmentation,
         "epochs": 4,
         "batch_size": BATCH_SIZE,
-        "label_smoothing": 0.0,
-        "optimiser": {"name": "adam", "learning_rate": 0.005, "weight_decay": 0.01},
+        "loss": {"name": "cross_entropy", "label_smoothing": 0.0},
+        "optimiser": {"name": "adamw", "learning_rate": 0.005, "weight_decay": 0.01},
         "schedule": {"name": "cosine", "warmup_epochs": 1.0},
         "watch": "accuracy",
         "early_stopping": None,
@@ -53,7 +55,7 @@ def toy_data() -> FitData[Batch]:
         train=toy_epoch,
         steps_per_epoch=STEPS_PER_EPOCH,
         val=[toy_pictures(24, seed=99)],
-        objective=classification_objective(half, label_smoothing=0.0),
+        objective=classification_objective(half, CROSS_ENTROPY),
     )
 
 

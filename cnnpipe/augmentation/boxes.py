@@ -21,7 +21,7 @@ from cnnpipe.augmentation.pipelines import (
 from cnnpipe.augmentation.preprocess import Picture
 from cnnpipe.geometry.placement import Fit, onto_square, place
 from cnnpipe.params.augment import CropFlipParams
-from cnnpipe.params.experiment import DetectAugmentationParams
+from cnnpipe.params.augmentation import DetectAugmentationParams
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.int64]

@@ -23,7 +23,7 @@ from cnnpipe.augmentation.preprocess import FILL, Picture, fit_square, resize, t
 from cnnpipe.errors import CnnpipeError
 from cnnpipe.geometry.placement import Fit
 from cnnpipe.params.augment import CropFlipParams
-from cnnpipe.params.experiment import AugmentationParams
+from cnnpipe.params.augmentation import AugmentationParams
 
 _INDEX: Final = 4  # columns of a box in a pipeline, after its corners
 _LEFT: Final = 5

@@ -13,7 +13,7 @@ from cnnpipe.augmentation.pipelines import (
 from cnnpipe.augmentation.preprocess import Picture
 from cnnpipe.geometry.placement import Fit
 from cnnpipe.params.augment import CropFlipParams
-from cnnpipe.params.experiment import AugmentationParams
+from cnnpipe.params.augmentation import AugmentationParams
 
 Augment = Callable[[Picture, int], Picture]  # picture, seed -> picture
 

@@ -23,6 +23,7 @@ from cnnpipe.models.bundle import MODEL_FILE, WEIGHTS_FILE, ModelSpec
 from cnnpipe.models.networks import build_network
 from cnnpipe.models.shape import NetworkShape
 from cnnpipe.models.weights import read_weights
+from cnnpipe.params.network_options import NetworkOptions
 
 _BATCH_SIZE = 64
 
@@ -89,4 +90,5 @@ def _shape_of(spec: ModelSpec) -> NetworkShape:
         channels=spec.preprocessing.channels,
         side_px=spec.preprocessing.side_px,
         dropout=spec.dropout,
+        options=NetworkOptions.model_validate(spec.options),
     )

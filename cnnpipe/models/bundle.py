@@ -1,6 +1,6 @@
 """The bundle of a trained network: model.json and weights.safetensors are enough to predict."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -33,6 +33,7 @@ class ModelSpec(msgspec.Struct, frozen=True, kw_only=True):
     task: Literal["classify", "detect"]
     network: str  # key of the literal table of networks of its task
     dropout: float
+    options: dict[str, Any] = {}  # what was chosen of the network beside its name, as in params.yaml
     classes: list[str]  # in the order of the network's outputs
     preprocessing: Preprocessing
     decoder: Literal["softmax", "boxes"]  # softmax: logits to scores in [0, 1]

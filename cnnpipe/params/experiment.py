@@ -8,24 +8,20 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import Field, model_validator
 
 from cnnpipe.errors import ParamsError
+from cnnpipe.params.augmentation import DetectAugmentationParams, MixParams, PictureAugmentationParams
 from cnnpipe.params.load import did_you_mean, load_section, load_value
-from cnnpipe.params.section import Count, Params, Probability
-
-Positive = Annotated[float, Field(gt=0.0)]
-NotNegative = Annotated[float, Field(ge=0.0)]
-
-# Network -> where its first weights can come from, by task; each also takes those of a file. The builders are
-# in models/; the names stand here too, so that params are checked without importing torch.
-NETWORK_WEIGHTS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
-    {"lenet": ("none",), "lite0": ("none", "package"), "resnet18": ("none",)}
+from cnnpipe.params.losses import (
+    ClassifyLossParams,
+    DistillationParams,
+    PenaltyParams,
+    RegressLossParams,
 )
-DETECTOR_WEIGHTS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
-    {
-        "fcos-lite0": ("none", "package"),
-        "fasterrcnn-lite0": ("none", "package"),
-        "fasterrcnn_mobilenet_v3_large_320_fpn": ("none",),
-    }
-)
+from cnnpipe.params.network_options import NetworkOptions
+from cnnpipe.params.networks import DETECTOR_WEIGHTS, NETWORK_WEIGHTS
+from cnnpipe.params.optimisers import OneCycleParams, OptimiserParams, ScheduleParams
+from cnnpipe.params.section import Count, Fraction, NotNegative, Params, Positive
+
+_Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 
 class InputParams(Params):
@@ -37,31 +33,32 @@ class InputParams(Params):
     normalisation: Literal["half", "imagenet", "dataset"]
 
 
-class AugmentationParams(Params):
-    """Random changes to a training picture, drawn per (seed, epoch, sample)."""
-
-    crop_scale: Annotated[float, Field(gt=0.0, le=1.0)]
-    flip_horizontal: Probability
-    flip_vertical: Probability
-    translate_fraction: Annotated[float, Field(ge=0.0, lt=1.0)]
-    brightness: Annotated[float, Field(ge=0.0, le=1.0)]
-    contrast: Annotated[float, Field(ge=0.0, le=1.0)]
-    saturation: Annotated[float, Field(ge=0.0, le=1.0)]
-
-
-class DetectAugmentationParams(AugmentationParams):
-    """The same for a picture with boxes."""
-
-    min_visible_fraction: (
-        Probability  # of a box's area that a crop or shift must leave; less: the box is lost
-    )
-
-
 class WeightsFileParams(Params):
     """First weights from a file of yours: a state dict as .safetensors, .pt or .pth."""
 
     file: str
-    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]  # so that other weights are other params
+    sha256: _Sha256  # so that other weights are other params
+
+
+class WeightsRunParams(Params):
+    """First weights from a training that MLflow's store holds."""
+
+    run_id: str
+    sha256: _Sha256
+
+
+class WeightsHubParams(Params):
+    """First weights from a hub, by name: fetched once, and kept by the hub's own library."""
+
+    name: str  # as `timm` names pretrained weights, e.g. resnet18.a1_in1k
+
+
+class PartParams(Params):
+    """How a part of the backbone learns, where it is not as the rest."""
+
+    tensors: Annotated[list[str], Field(min_length=1)]  # how the names of its tensors begin
+    rate: Annotated[float, Field(ge=0.0, le=1.0)]  # learning rate, as a share of the head's; 0: never learns
+    frozen_epochs: Annotated[int, Field(ge=0)]
 
 
 class TransferParams(Params):
@@ -70,31 +67,7 @@ class TransferParams(Params):
     backbone_rate: Annotated[float, Field(gt=0.0, le=1.0)]  # learning rate there, as a share of the head's
     frozen_epochs: Annotated[int, Field(ge=0)]  # at the start, in which only the head learns
     batch_norm: Literal["train", "frozen"]  # frozen: its statistics, scales and shifts stay as they came
-
-
-class SgdParams(Params):
-    """Stochastic gradient descent."""
-
-    name: Literal["sgd"]
-    learning_rate: Positive
-    momentum: Annotated[float, Field(ge=0.0, lt=1.0)]
-    nesterov: bool
-    weight_decay: NotNegative
-
-
-class AdamParams(Params):
-    """Adam with decoupled weight decay where it is not zero (AdamW)."""
-
-    name: Literal["adam"]
-    learning_rate: Positive
-    weight_decay: NotNegative
-
-
-class ScheduleParams(Params):
-    """Learning rate over the epochs: a linear warm-up, then the named course."""
-
-    name: Literal["constant", "cosine"]
-    warmup_epochs: NotNegative
+    parts: list[PartParams] | None = None  # the first that fits a tensor decides; the rest is as above
 
 
 class EarlyStoppingParams(Params):
@@ -104,29 +77,61 @@ class EarlyStoppingParams(Params):
     min_delta: NotNegative
 
 
+class StopParams(Params):
+    """Further ends of a training, beside `epochs` and `early_stopping`: the first that holds."""
+
+    loss_below: Positive | None = None  # mean loss of train over an epoch
+    steps: Count | None = None
+    minutes: Positive | None = None  # of the clock, over all starts of it: the result is then the machine's
+
+
+class EmaParams(Params):
+    """A moving average of the weights, which val judges and the bundle holds."""
+
+    decay: Annotated[float, Field(gt=0.0, lt=1.0)]  # per step
+
+
+class DivergenceParams(Params):
+    """A loss that is NaN or infinite: go back to the last checkpoint and on with a smaller rate."""
+
+    rate_factor: Annotated[float, Field(gt=0.0, lt=1.0)]
+    times: Count  # how often at most
+
+
 class _Recipe(Params):
     """What every experiment has, whatever its task."""
 
     network: str
-    weights: Literal["none", "package", "file"]
+    weights: Literal["none", "package", "file", "run", "hub"]
     weights_file: WeightsFileParams | None = None  # written where weights is file
+    weights_run: WeightsRunParams | None = None  # where it is run
+    weights_hub: WeightsHubParams | None = None  # where it is hub
     seed: int
     input: InputParams
     transfer: TransferParams | None  # null: the whole network learns at one rate
     epochs: Count
-    batch_size: Count
-    optimiser: Annotated[SgdParams | AdamParams, Field(discriminator="name")]
+    batch_size: Count  # pictures per step, of all processes together
+    accumulation: Count = 1  # parts that a batch is computed in, for the memory's sake
+    optimiser: OptimiserParams
     schedule: ScheduleParams
+    clip_norm: Positive | None = None  # largest length of the gradient of all weights together
+    penalties: PenaltyParams | None = None
+    ema: EmaParams | None = None
     early_stopping: EarlyStoppingParams | None
+    stop: StopParams | None = None
+    on_divergence: DivergenceParams | None = None  # left out: stop
 
     @model_validator(mode="after")
-    def _the_file_is_named_when_needed(self) -> Self:
-        if (self.weights == "file") != (self.weights_file is not None):
-            raise ValueError("weights_file is set exactly when weights is 'file'")
+    def _the_weights_are_named_when_needed(self) -> Self:
+        for kind in ("file", "run", "hub"):
+            if (self.weights == kind) != (getattr(self, f"weights_{kind}") is not None):
+                raise ValueError(f"weights_{kind} is set exactly when weights is {kind!r}")
         return self
 
     @model_validator(mode="after")
     def _warm_up_ends_before_training(self) -> Self:
+        if isinstance(self.schedule, OneCycleParams):
+            return self
         if self.schedule.warmup_epochs >= self.epochs and self.schedule.warmup_epochs > 0:
             raise ValueError("schedule.warmup_epochs must be below epochs")
         return self
@@ -137,20 +142,59 @@ class _Recipe(Params):
             raise ValueError("transfer.frozen_epochs must be below epochs")
         return self
 
+    @model_validator(mode="after")
+    def _a_batch_has_enough_for_its_parts(self) -> Self:
+        if self.accumulation > self.batch_size:
+            raise ValueError("accumulation must be at most batch_size")
+        return self
 
-class ClassifyParams(_Recipe):
-    """An experiment of task `classify`."""
 
-    task: Literal["classify"]
-    dropout: Annotated[float, Field(ge=0.0, lt=1.0)]
-    augmentation: AugmentationParams
-    label_smoothing: Annotated[float, Field(ge=0.0, lt=1.0)]
-    watch: Literal["accuracy", "f1_macro", "loss"]
+class GrowthParams(Params):
+    """A shallower network that is trained first: its layers become the next one's."""
+
+    network: str
+    epochs: Count
+    then_frozen_epochs: Annotated[int, Field(ge=0)]  # of the next network, in which what was copied stays
+
+
+class _PictureRecipe(_Recipe):
+    """What networks have that say one thing of a picture."""
+
+    dropout: Fraction
+    options: NetworkOptions | None = None
+    growth: Annotated[list[GrowthParams], Field(min_length=1)] | None = None  # shallowest first
+    augmentation: PictureAugmentationParams
 
     @model_validator(mode="after")
     def _the_network_is_known(self) -> Self:
         _check_network(self.network, self.weights, NETWORK_WEIGHTS)
         return self
+
+    @model_validator(mode="after")
+    def _crops_are_no_larger_than_what_they_are_of(self) -> Self:
+        of_px = self.augmentation.crop_from_px
+        if of_px is not None and of_px < self.input.side_px:
+            raise ValueError("augmentation.crop_from_px must be at least input.side_px")
+        return self
+
+
+class ClassifyParams(_PictureRecipe):
+    """An experiment of task `classify`."""
+
+    task: Literal["classify"]
+    loss: ClassifyLossParams
+    mix: MixParams | None = None
+    distillation: DistillationParams | None = None
+    sampling: Literal["shuffled", "class_balanced"] = "shuffled"  # balanced: drawn so that classes come alike
+    watch: str  # loss, or a metric of val that `evaluate` reports, e.g. accuracy, f1_macro, recall/cat
+
+
+class RegressParams(_PictureRecipe):
+    """An experiment of task `regress`."""
+
+    task: Literal["regress"]
+    loss: RegressLossParams
+    watch: Literal["loss", "mae", "mse", "rmse", "r2"]
 
 
 class DecodingParams(Params):
@@ -167,7 +211,7 @@ class DetectParams(_Recipe):
     task: Literal["detect"]
     augmentation: DetectAugmentationParams
     decoding: DecodingParams
-    watch: Literal["map_50", "map_50_95", "loss"]
+    watch: str  # loss, or one of COCO's numbers on val, e.g. map_50, map_50_95
 
     @model_validator(mode="after")
     def _the_network_is_known(self) -> Self:
@@ -184,12 +228,15 @@ EXPERIMENT_KINDS: Final[Mapping[str, type[ClassifyParams] | type[DetectParams]]]
 
 
 class TrainParams(Params):
-    """Section `train`: the machine. The numbers of threads change the last digits of results."""
+    """Section `train`: the machine. Threads and processes change the last digits of results."""
 
     device: Literal["auto", "cpu", "cuda"]
     precision: Literal["auto", "float32", "bfloat16", "float16"]  # auto: what the device is fast in
     num_threads: Count
     num_workers: Annotated[int, Field(ge=0, le=64)]
+    processes: Annotated[int, Field(ge=1, le=64)] = 1  # that share each batch; on GPUs one for each
+    checkpoint_steps: Count | None = None  # steps from one checkpoint to the next, beside that of every epoch
+    checkpoint_minutes: Positive | None = None  # the same by the clock
 
 
 def load_experiment(path: Path, name: str) -> ExperimentParams:

@@ -1,4 +1,4 @@
-"""What every section of params.yaml shares: strict, frozen, and without defaults."""
+"""What every section of params.yaml shares: strict, frozen, and nothing assumed."""
 
 from typing import Annotated
 
@@ -7,10 +7,15 @@ from pydantic import BaseModel, ConfigDict, Field
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 Count = Annotated[int, Field(ge=1)]
+Positive = Annotated[float, Field(gt=0.0)]
+NotNegative = Annotated[float, Field(ge=0.0)]
 
 
 class Params(BaseModel):
-    """A section of params.yaml. It has no defaults: DVC versions only what is written."""
+    """A section of params.yaml. DVC versions only what is written, so no number is assumed.
+
+    A part that a recipe can do without may be left out, and is then off.
+    """
 
     # deferred: only the model that is asked for is built, not each one on its way
     model_config = ConfigDict(strict=True, frozen=True, extra="forbid", defer_build=True)

@@ -11,21 +11,22 @@ from torch import Tensor, nn
 
 from cnnpipe.evaluation import confusion
 from cnnpipe.inference.forward import Normalise, forward_batches, to_network
+from cnnpipe.params.losses import ClassifyLossParams, CrossEntropyParams
 from cnnpipe.training.losses import cross_entropy, finite_on_val
 from cnnpipe.training.objective import Objective
 
 Batch = tuple[Tensor, Tensor]  # pictures_BCHW uint8, targets_B
 
 
-def classification_objective(normalise: Normalise, *, label_smoothing: float) -> Objective[Batch]:
+def classification_objective(normalise: Normalise, loss: ClassifyLossParams) -> Objective[Batch]:
     """Return the objective of a classifier.
 
     Args:
         normalise: from uint8 to what the network sees.
-        label_smoothing: share of certainty given away in training, in [0, 1).
+        loss: what training makes small.
     """
     return Objective(
-        losses=partial(_losses, normalise=normalise, label_smoothing=label_smoothing),
+        losses=partial(_losses, normalise=normalise, loss=loss),
         judge=partial(judge, normalise=normalise),
     )
 
@@ -52,9 +53,11 @@ def judge(
 
 
 def _losses(
-    network: nn.Module, batch: Batch, device: torch.device, *, normalise: Normalise, label_smoothing: float
+    network: nn.Module, batch: Batch, device: torch.device, *, normalise: Normalise, loss: ClassifyLossParams
 ) -> Mapping[str, Tensor]:
     pictures_BCHW, targets_B = batch
     logits_BK = network(to_network(pictures_BCHW, normalise, device=device))
     targets_B = targets_B.to(device, non_blocking=True)
-    return {"cross_entropy": cross_entropy(logits_BK, targets_B, label_smoothing=label_smoothing)}
+    if not isinstance(loss, CrossEntropyParams):
+        raise NotImplementedError(loss.name)
+    return {"cross_entropy": cross_entropy(logits_BK, targets_B, label_smoothing=loss.label_smoothing)}

@@ -6,12 +6,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from cnnpipe.params.experiment import AdamParams, SgdParams
+from cnnpipe.params.optimisers import OptimiserParams, SgdParams
 from cnnpipe.training.transfer import Transfer
 
 
 def make_optimiser(
-    network: nn.Module, params: SgdParams | AdamParams, transfer: Transfer | None = None
+    network: nn.Module, params: OptimiserParams, transfer: Transfer | None = None
 ) -> torch.optim.Optimizer:
     """Return the optimiser of params for all of `network`.
 

@@ -4,7 +4,7 @@ import math
 
 import msgspec
 
-from cnnpipe.params.experiment import ScheduleParams
+from cnnpipe.params.optimisers import OneCycleParams, ScheduleParams
 
 
 class Course(msgspec.Struct, frozen=True, kw_only=True):
@@ -19,7 +19,9 @@ class Course(msgspec.Struct, frozen=True, kw_only=True):
         """Return the schedule of params for epochs of `steps_per_epoch` steps."""
         return cls(
             name=params.name,
-            warmup_steps=round(params.warmup_epochs * steps_per_epoch),
+            warmup_steps=0
+            if isinstance(params, OneCycleParams)
+            else round(params.warmup_epochs * steps_per_epoch),
             num_steps=epochs * steps_per_epoch,
         )
 

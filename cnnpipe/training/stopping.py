@@ -1,15 +1,12 @@
 """Which epoch was best, and whether to go on: pure functions of the history."""
 
 from collections.abc import Sequence
-from typing import Literal
 
 from cnnpipe.params.experiment import EarlyStoppingParams, ExperimentParams
 from cnnpipe.training.records import Epoch, StopReason
 
-Watched = Literal["accuracy", "f1_macro", "map_50", "map_50_95", "loss"]
 
-
-def best_epoch(history: Sequence[Epoch], watch: Watched) -> int:
+def best_epoch(history: Sequence[Epoch], watch: str) -> int:
     """Return the number of the best epoch on val, from 1; of equals the earliest.
 
     Args:
@@ -29,7 +26,7 @@ def stop_reason(history: Sequence[Epoch], params: ExperimentParams) -> StopReaso
     return None
 
 
-def _is_stale(history: Sequence[Epoch], watch: Watched, params: EarlyStoppingParams) -> bool:
+def _is_stale(history: Sequence[Epoch], watch: str, params: EarlyStoppingParams) -> bool:
     """Say whether the last `patience_epochs` epochs all failed to gain more than `min_delta`.
 
     A gain counts against the last epoch that had one, so many small steps up add up.
@@ -44,6 +41,6 @@ def _is_stale(history: Sequence[Epoch], watch: Watched, params: EarlyStoppingPar
     return since >= params.patience_epochs
 
 
-def _gain(row: Epoch, watch: Watched) -> float:
+def _gain(row: Epoch, watch: str) -> float:
     value = row[f"val/{watch}"]
     return -value if watch == "loss" else value

@@ -12,7 +12,7 @@ from cnnpipe.augmentation.policy import Augment, build_augmentation, build_crop_
 from cnnpipe.augmentation.preprocess import Picture, fit_square
 from cnnpipe.geometry.placement import Fit, onto_square, place
 from cnnpipe.params.augment import CropFlipParams
-from cnnpipe.params.experiment import AugmentationParams, DetectAugmentationParams
+from cnnpipe.params.augmentation import AugmentationParams, DetectAugmentationParams
 
 SIDE_PX = 48
 FITS: tuple[Fit, ...] = ("letterbox", "stretch")

@@ -16,7 +16,7 @@ from cnnpipe.augmentation.preprocess import FILL, Picture, build_preprocess
 from cnnpipe.errors import CnnpipeError
 from cnnpipe.geometry.placement import Fit
 from cnnpipe.params.augment import CropFlipParams
-from cnnpipe.params.experiment import AugmentationParams
+from cnnpipe.params.augmentation import AugmentationParams
 
 NOTHING: dict[str, Any] = {
     "crop_scale": 1.0,
@@ -88,7 +88,7 @@ def test_another_process_draws_the_same() -> None:
     code = f"""
 import hashlib, numpy as np
 from cnnpipe.augmentation.policy import build_augmentation
-from cnnpipe.params.experiment import AugmentationParams
+from cnnpipe.params.augmentation import AugmentationParams
 params = AugmentationParams.model_validate({EVERYTHING!r})
 augment = build_augmentation(params, side_px=32, channels=3, fit="letterbox")
 picture = np.random.default_rng(0).integers(0, 256, (40, 30, 3), dtype=np.uint8)

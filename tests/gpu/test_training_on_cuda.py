@@ -21,7 +21,8 @@ from cnnpipe.inference.forward import to_network
 from cnnpipe.inference.torch_settings import repeatable_torch
 from cnnpipe.models.detectors import build_detector
 from cnnpipe.models.weights import write_weights
-from cnnpipe.params.experiment import AugmentationParams, ClassifyParams, TrainParams
+from cnnpipe.params.augmentation import AugmentationParams
+from cnnpipe.params.experiment import ClassifyParams, TrainParams
 from cnnpipe.tasks.detect.training import prepare
 from cnnpipe.training.classification import Batch as ToyBatch
 from cnnpipe.training.devices import Precision, make_accelerator, precision_on, uses_cuda

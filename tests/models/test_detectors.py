@@ -18,7 +18,7 @@ from cnnpipe.models.building import num_parameters
 from cnnpipe.models.bundle import Decoding
 from cnnpipe.models.detectors import DETECTORS, IN_PACKAGES, DetectorShape, build_detector
 from cnnpipe.models.lite0 import package_weights
-from cnnpipe.params.experiment import DETECTOR_WEIGHTS
+from cnnpipe.params.networks import DETECTOR_WEIGHTS
 
 NAMES = sorted(DETECTORS)
 PARTS = {

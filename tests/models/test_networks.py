@@ -8,7 +8,7 @@ from cnnpipe.errors import ParamsError
 from cnnpipe.models.building import num_parameters
 from cnnpipe.models.networks import NETWORKS, PACKAGE_WEIGHTS, build_network
 from cnnpipe.models.shape import NetworkShape
-from cnnpipe.params.experiment import NETWORK_WEIGHTS
+from cnnpipe.params.networks import NETWORK_WEIGHTS
 
 SHAPE = NetworkShape(num_classes=4, channels=3, side_px=32, dropout=0.1)
 

@@ -106,7 +106,7 @@ def test_every_output_is_there_and_agrees(run: RecordedRun) -> None:
 
 
 def test_the_bundle_holds_the_best_weights_and_last_the_last(run: RecordedRun) -> None:
-    optimiser = {"name": "adam", "learning_rate": 0.02, "weight_decay": 0.0}
+    optimiser = {"name": "adamw", "learning_rate": 0.02, "weight_decay": 0.0}
     record = train(recipe(epochs=6, optimiser=optimiser))
     assert record.best_epoch < 6
     last = hashes()["last.safetensors"]

@@ -67,7 +67,7 @@ def test_a_run_holds_what_is_known_of_a_training(project_with_store: Path) -> No
         "nesterov": "true",
         "network": "lenet",
         "num_parameters": "61706",
-        "optimiser.name": "adam",
+        "optimiser.name": "adamw",
         "task": "classify",
     }
     expected = {

@@ -15,7 +15,7 @@ def a_training(signature: str = "a" * 64, experiment: str = "lenet") -> Training
         task="classify",
         network="lenet",
         num_parameters=61706,
-        params={"input.side_px": 48, "early_stopping": None, "optimiser.name": "adam", "nesterov": True},
+        params={"input.side_px": 48, "early_stopping": None, "optimiser.name": "adamw", "nesterov": True},
         inputs={"data/augmented/classify/view.json": "b" * 64},
         code="c" * 64,
     )

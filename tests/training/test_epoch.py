@@ -6,17 +6,17 @@ import pytest
 import torch
 from sklearn.metrics import log_loss  # type: ignore[import-untyped]  # no stubs
 from torch import Tensor, nn
-from toy_pictures import half, toy_epoch, toy_network, toy_pictures
+from toy_pictures import CROSS_ENTROPY, half, toy_epoch, toy_network, toy_pictures
 
 from cnnpipe.errors import ModelError
-from cnnpipe.params.experiment import SgdParams
+from cnnpipe.params.optimisers import SgdParams
 from cnnpipe.training.classification import Batch, classification_objective
 from cnnpipe.training.devices import Precision, make_accelerator, make_scaler
 from cnnpipe.training.epoch import Learner, train_one_epoch
 from cnnpipe.training.objective import Objective
 from cnnpipe.training.optimisers import make_optimiser
 
-PLAIN = classification_objective(half, label_smoothing=0.0)
+PLAIN = classification_objective(half, CROSS_ENTROPY)
 SGD = SgdParams(name="sgd", learning_rate=1.0, momentum=0.0, nesterov=False, weight_decay=0.0)
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from cnnpipe.params.experiment import AdamParams, SgdParams
+from cnnpipe.params.optimisers import AdamWParams, SgdParams
 from cnnpipe.training.optimisers import make_optimiser, set_learning_rate
 from cnnpipe.training.transfer import Transfer
 
@@ -16,7 +16,7 @@ def layer_at_one() -> nn.Linear:
     return layer
 
 
-def step(layer: nn.Linear, params: SgdParams | AdamParams, *, times: int = 1) -> tuple[float, float]:
+def step(layer: nn.Linear, params: SgdParams | AdamWParams, *, times: int = 1) -> tuple[float, float]:
     """Step with both gradients at 2; return weight and bias."""
     optimiser = make_optimiser(layer, params)
     for _ in range(times):
@@ -44,19 +44,19 @@ def step(layer: nn.Linear, params: SgdParams | AdamParams, *, times: int = 1) ->
             id="sgd: nesterov looks ahead",
         ),
         pytest.param(
-            AdamParams(name="adam", learning_rate=0.1, weight_decay=0.5),
+            AdamWParams(name="adamw", learning_rate=0.1, weight_decay=0.5),
             *(1, 1 * (1 - 0.1 * 0.5) - 0.1, 1 - 0.1),
             id="adam: the first step is the rate, decay apart from it",
         ),
     ],
 )
-def test_steps_by_hand(params: SgdParams | AdamParams, times: int, weight: float, bias: float) -> None:
+def test_steps_by_hand(params: SgdParams | AdamWParams, times: int, weight: float, bias: float) -> None:
     assert step(layer_at_one(), params, times=times) == pytest.approx((weight, bias))
 
 
 def test_every_parameter_is_in_one_group_and_normalisation_does_not_decay() -> None:
     network = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(2, 3))
-    optimiser = make_optimiser(network, AdamParams(name="adam", learning_rate=0.1, weight_decay=0.5))
+    optimiser = make_optimiser(network, AdamWParams(name="adamw", learning_rate=0.1, weight_decay=0.5))
     decaying, kept = optimiser.param_groups
     assert (decaying["weight_decay"], kept["weight_decay"]) == (0.5, 0.0)
     assert [p.ndim for p in decaying["params"]] == [4, 2]
@@ -66,7 +66,7 @@ def test_every_parameter_is_in_one_group_and_normalisation_does_not_decay() -> N
 def test_frozen_parameters_are_left_out() -> None:
     layer = layer_at_one()
     layer.bias.requires_grad_(False)
-    optimiser = make_optimiser(layer, AdamParams(name="adam", learning_rate=0.1, weight_decay=0.0))
+    optimiser = make_optimiser(layer, AdamWParams(name="adamw", learning_rate=0.1, weight_decay=0.0))
     assert sum(len(group["params"]) for group in optimiser.param_groups) == 1
 
 
@@ -80,7 +80,7 @@ def test_a_backbone_has_groups_and_a_rate_of_its_own() -> None:
         has_held_norms=False,
     )
     optimiser = make_optimiser(
-        network, AdamParams(name="adam", learning_rate=0.1, weight_decay=0.5), transfer
+        network, AdamWParams(name="adamw", learning_rate=0.1, weight_decay=0.5), transfer
     )
     set_learning_rate(optimiser, 0.02)
     assert [(len(g["params"]), g["weight_decay"], g["lr"]) for g in optimiser.param_groups] == [
@@ -90,6 +90,6 @@ def test_a_backbone_has_groups_and_a_rate_of_its_own() -> None:
 
 
 def test_the_rate_is_set_for_every_group() -> None:
-    optimiser = make_optimiser(layer_at_one(), AdamParams(name="adam", learning_rate=0.1, weight_decay=0.0))
+    optimiser = make_optimiser(layer_at_one(), AdamWParams(name="adamw", learning_rate=0.1, weight_decay=0.0))
     set_learning_rate(optimiser, 0.025)
     assert [group["lr"] for group in optimiser.param_groups] == [0.025, 0.025]

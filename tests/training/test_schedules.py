@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cnnpipe.params.experiment import ScheduleParams
+from cnnpipe.params.optimisers import CosineParams
 from cnnpipe.training.schedules import Course, rate_factor
 
 
@@ -40,6 +40,6 @@ def test_the_rate_rises_then_falls_and_is_never_zero(warmup_steps: int, others: 
 
 
 def test_epochs_become_steps() -> None:
-    params = ScheduleParams(name="cosine", warmup_epochs=0.5)
+    params = CosineParams(name="cosine", warmup_epochs=0.5)
     found = Course.of(params, epochs=6, steps_per_epoch=19)
     assert found == Course(name="cosine", warmup_steps=10, num_steps=114)

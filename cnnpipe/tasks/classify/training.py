@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -19,6 +20,7 @@ from cnnpipe.models.bundle import ModelSpec, Preprocessing
 from cnnpipe.models.networks import build_network
 from cnnpipe.models.shape import NetworkShape
 from cnnpipe.params.experiment import ClassifyParams, TrainParams
+from cnnpipe.params.network_options import NetworkOptions
 from cnnpipe.training.classification import Batch, classification_objective
 from cnnpipe.training.devices import uses_cuda
 from cnnpipe.training.fit import FitData
@@ -52,6 +54,7 @@ def prepare(view: Path, params: ClassifyParams, machine: TrainParams) -> Job:
         channels=params.input.channels,
         side_px=params.input.side_px,
         dropout=params.dropout,
+        options=params.options or NetworkOptions(),
     )
     return Job(
         view=opened.view,
@@ -89,9 +92,7 @@ def _data(prepared: _Prepared) -> FitData[Batch]:
         train=partial(batches_of_epoch, pinned(loader, is_wanted=is_on_gpu)),
         steps_per_epoch=len(loader),
         val=pinned(val, is_wanted=is_on_gpu),
-        objective=classification_objective(
-            normalise_of(prepared.preprocessing), label_smoothing=params.label_smoothing
-        ),
+        objective=classification_objective(normalise_of(prepared.preprocessing), params.loss),
     )
 
 
@@ -102,6 +103,7 @@ def _spec(prepared: _Prepared, best_state: Mapping[str, Tensor], weights_sha256:
         task="classify",
         network=prepared.params.network,
         dropout=prepared.params.dropout,
+        options=_options(prepared.params),
         classes=view.classes,
         preprocessing=prepared.preprocessing,
         decoder="softmax",
@@ -110,3 +112,7 @@ def _spec(prepared: _Prepared, best_state: Mapping[str, Tensor], weights_sha256:
         data_sha256=files.sha256_of_file(prepared.view_file),
         weights_sha256=weights_sha256,
     )
+
+
+def _options(params: ClassifyParams) -> dict[str, Any]:
+    return {} if params.options is None else params.options.model_dump(exclude_none=True)
