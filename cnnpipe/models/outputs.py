@@ -16,3 +16,10 @@ class WithAuxiliaries(NamedTuple):
 
     logits: Tensor  # B x K
     auxiliaries: tuple[Tensor, ...]  # B x K each, the one nearest to the input first
+
+
+def logits_and_auxiliaries(outputs: Tensor | WithAuxiliaries) -> tuple[Tensor, tuple[Tensor, ...]]:
+    """Return what a network in training mode says, float32, and what those on its way say, if any."""
+    if isinstance(outputs, WithAuxiliaries):
+        return outputs.logits.float(), tuple(each.float() for each in outputs.auxiliaries)
+    return outputs.float(), ()

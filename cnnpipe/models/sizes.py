@@ -1,6 +1,17 @@
 """The size of what a convolution or pooling leaves, worked out before anything runs."""
 
+from collections.abc import Iterable
+from typing import NamedTuple
+
 from cnnpipe.errors import ParamsError
+
+
+class Window(NamedTuple):
+    """What of a convolution or pooling decides the size of its output, pixels."""
+
+    kernel: int
+    stride: int = 1
+    padding: int = 0
 
 
 def output_size(size_px: int, *, kernel: int, stride: int = 1, padding: int = 0, dilation: int = 1) -> int:
@@ -29,3 +40,24 @@ def output_size(size_px: int, *, kernel: int, stride: int = 1, padding: int = 0,
             "raise input.side_px",
         )
     return (size_px - reach + 2 * padding) // stride + 1
+
+
+def side_through(side_px: int, windows: Iterable[Window], *, network: str) -> int:
+    """Return the side of the maps behind several layers, pixels.
+
+    Args:
+        side_px: of the network's input.
+        windows: of its layers that change the size, in their order.
+        network: its name, for the error.
+
+    Raises:
+        ParamsError: the input is too small; the arithmetic is told.
+    """
+    sides = [side_px]
+    try:
+        for window in windows:
+            sides.append(output_size(sides[-1], **window._asdict()))
+    except ParamsError as error:
+        what = f"input of {side_px} px: {' → '.join(map(str, sides))}: {error.what}"
+        raise ParamsError(f"network {network}", what, error.fix) from error
+    return sides[-1]

@@ -4,12 +4,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from cnnpipe.params.layers import LayerParams
+from cnnpipe.params.layers import Activation, LayerParams
 from cnnpipe.params.section import Count, NotNegative, Params
 
-Activation = Literal[
-    "relu", "leaky_relu", "elu", "silu", "sigmoid", "tanh", "scaled_sigmoid"
-]  # scaled_sigmoid: a·sigmoid(x), a learned
 Start = Literal["he_normal", "he_uniform", "xavier_normal", "xavier_uniform"]
 
 
