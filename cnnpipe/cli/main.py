@@ -11,7 +11,7 @@ from typing import Final
 
 import typer
 
-from cnnpipe.cli import doctor, plan, predict, projects, reading, servers, stages, via
+from cnnpipe.cli import doctor, models, plan, predict, projects, reading, servers, stages, via
 from cnnpipe.errors import CnnpipeError, StorageError
 
 _TERMINATED: Final = 128 + signal.SIGTERM
@@ -32,6 +32,7 @@ servers.add_to(app)
 doctor.add_to(app)
 plan.add_to(app)
 via.add_to(app)
+models.add_to(app)
 
 
 def run(arguments: Sequence[str]) -> int:
