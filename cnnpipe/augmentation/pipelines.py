@@ -23,7 +23,7 @@ from cnnpipe.augmentation.preprocess import FILL, Picture, fit_square, resize, t
 from cnnpipe.errors import CnnpipeError
 from cnnpipe.geometry.placement import Fit
 from cnnpipe.params.augment import CropFlipParams
-from cnnpipe.params.augmentation import AugmentationParams
+from cnnpipe.params.augmentation import AugmentationParams, PictureAugmentationParams
 
 _INDEX: Final = 4  # columns of a box in a pipeline, after its corners
 _LEFT: Final = 5
@@ -65,15 +65,27 @@ class _CropsBoxes:
 class _CropOfSameProportions(_CropsBoxes, albumentations.RandomResizedCrop):  # type: ignore[misc]  # as above
     """A crop with the proportions of the picture, whatever they are, resized as everywhere in cnnpipe."""
 
+    max_change = 1.0  # of the proportions: width over height is multiplied by at most this, or divided
+
     def get_params_dependent_on_data(self, params: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
-        """Draw a crop's share of the area, then its place; return its corners, xyxy pixels."""
+        """Draw a crop's share of the area, its proportions, its place; return its corners, xyxy pixels."""
         del data
         height, width = params["shape"][:2]
         share = math.sqrt(self.py_random.uniform(*self.scale))
-        crop_height, crop_width = max(1, round(height * share)), max(1, round(width * share))
+        stretch = self._draw_stretch(share)
+        crop_height, crop_width = (
+            max(1, round(height * share / stretch)),
+            max(1, round(width * share * stretch)),
+        )
         x = self.py_random.randint(0, width - crop_width)
         y = self.py_random.randint(0, height - crop_height)
         return {"crop_coords": (x, y, x + crop_width, y + crop_height)}
+
+    def _draw_stretch(self, share: float) -> float:
+        """Return the square root of the change of proportions, as large a one as the picture has room for."""
+        reach = min(math.log(self.max_change) / 2.0, -math.log(share))
+        # nothing is drawn where nothing can change, so that the draws that follow are those without it
+        return math.exp(self.py_random.uniform(-reach, reach)) if self.max_change > 1.0 else 1.0
 
     def apply(self, img: Picture, crop_coords: tuple[int, int, int, int], **params: Any) -> Picture:
         """Return the crop in the wanted size."""
@@ -94,7 +106,7 @@ def square_pipeline(params: AugmentationParams, *, side_px: int) -> albumentatio
         CnnpipeError: albumentationsx is installed.
     """
     refuse_albumentationsx()
-    return _compose([*_geometric(params, side_px), *_photometric(params)])
+    return _compose([*_geometric(params, side_px), *_photometric(params), *_cutout(params, side_px)])
 
 
 # most crops of a view are shrunk to one size
@@ -178,16 +190,29 @@ def _areas(boxes_N6: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _geometric(params: AugmentationParams, side_px: int) -> list[albumentations.BasicTransform]:
-    transforms = [
-        _CropOfSameProportions((side_px, side_px), scale=(params.crop_scale, 1.0)),
-        *_flips(params.flip_horizontal, params.flip_vertical),
-    ]
+    of_px = _crop_from_px(params) or side_px
+    crop = _CropOfSameProportions((of_px, of_px), scale=(params.crop_scale, 1.0))
+    crop.max_change = params.crop_ratio if isinstance(params, PictureAugmentationParams) else 1.0
+    transforms = [crop, *_flips(params.flip_horizontal, params.flip_vertical), *_rotation(params)]
+    if of_px != side_px:
+        transforms.append(_CropOfSize(height=side_px, width=side_px, p=1.0))
     reach_px = round(params.translate_fraction * side_px)
     if reach_px > 0:
         # a shift by whole pixels; albumentations' Affine, which interpolates, takes eight times as long
         pad = albumentations.Pad(padding=reach_px, fill=FILL, p=1.0)
         transforms += [pad, _CropOfSize(height=side_px, width=side_px, p=1.0)]
     return transforms
+
+
+def _crop_from_px(params: AugmentationParams) -> int | None:
+    return params.crop_from_px if isinstance(params, PictureAugmentationParams) else None
+
+
+def _rotation(params: AugmentationParams) -> list[albumentations.BasicTransform]:
+    if not isinstance(params, PictureAugmentationParams) or params.rotation_degrees == 0.0:
+        return []
+    reach = params.rotation_degrees
+    return [albumentations.Rotate(limit=(-reach, reach), fill=FILL, p=1.0)]  # about the middle, bilinear
 
 
 def _flips(horizontal: float, vertical: float) -> list[albumentations.BasicTransform]:
@@ -197,10 +222,32 @@ def _flips(horizontal: float, vertical: float) -> list[albumentations.BasicTrans
 
 def _photometric(params: AugmentationParams) -> list[albumentations.BasicTransform]:
     reaches = (params.brightness, params.contrast, params.saturation)
-    if not any(reaches):
+    if not any((*reaches, params.hue)):
         return []
     brightness, contrast, saturation = ((1.0 - reach, 1.0 + reach) for reach in reaches)
     jitter = albumentations.ColorJitter(
-        brightness=brightness, contrast=contrast, saturation=saturation, hue=(0.0, 0.0), p=1.0
+        brightness=brightness,
+        contrast=contrast,
+        saturation=saturation,
+        hue=(-params.hue, params.hue),
+        p=1.0,
     )
     return [jitter]
+
+
+def _cutout(params: AugmentationParams, side_px: int) -> list[albumentations.BasicTransform]:
+    """Return the squares that hide, wholly inside the picture; they may overlap.
+
+    Source: DeVries, Taylor 2017, Improved Regularization of Convolutional Neural Networks with Cutout.
+    """
+    if not isinstance(params, PictureAugmentationParams) or params.cutout is None:
+        return []
+    hole_px, number = max(1, round(params.cutout.side_fraction * side_px)), params.cutout.holes
+    holes = albumentations.CoarseDropout(
+        num_holes_range=(number, number),
+        hole_height_range=(hole_px, hole_px),
+        hole_width_range=(hole_px, hole_px),
+        fill=FILL,
+        p=1.0,
+    )
+    return [holes]

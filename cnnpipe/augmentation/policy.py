@@ -21,8 +21,13 @@ Augment = Callable[[Picture, int], Picture]  # picture, seed -> picture
 def build_augmentation(params: AugmentationParams, *, side_px: int, channels: int, fit: Fit) -> Augment:
     """Return the function from a picture of any size and a seed to one of (side_px, side_px, channels).
 
-    A crop keeps the picture's proportions. `brightness`, `contrast` and `saturation` are the largest changes
-    of a factor around 1; a grey picture has no saturation to change. Equal seeds give equal pictures.
+    In this order: a crop of `crop_scale` to all of the area, in the picture's proportions but for
+    `crop_ratio`; flips; a turn about the middle; a crop of `side_px` anywhere in the square of
+    `crop_from_px`; a shift; colours; holes. What a turn, a shift or a hole leaves bare is FILL.
+
+    `brightness`, `contrast` and `saturation` are the largest changes of a factor around 1, `hue` is the
+    largest turn of the circle of colours; a grey picture has no saturation or hue to change. Equal seeds give
+    equal pictures.
 
     Raises:
         CnnpipeError: albumentationsx is installed.

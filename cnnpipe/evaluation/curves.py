@@ -11,9 +11,8 @@ from collections.abc import Sequence
 
 import msgspec
 import numpy as np
-from sklearn import metrics  # type: ignore[import-untyped]  # scikit-learn has no stubs
 
-from cnnpipe.evaluation.arrays import Bools, Floats, Scored
+from cnnpipe.evaluation.arrays import Bools, Floats, Ints, Scored
 from cnnpipe.evaluation.average_precision import all_points_average_precision
 
 
@@ -57,13 +56,14 @@ def precision_recall_curve(positive_N: Bools, scores_N: Floats) -> PrecisionReca
     """Return precision over recall for every threshold; None without a positive sample."""
     if not positive_N.any():
         return None
-    precision_T, recall_T, thresholds = metrics.precision_recall_curve(
-        positive_N, scores_N, drop_intermediate=True
-    )
+    thresholds_T, hits_T, taken_T = _cumulated(positive_N, scores_N)
+    # where no threshold around finds another positive, precision falls along a line that is drawn anyway
+    is_kept_T = _has_turn(np.diff(hits_T, prepend=-1), np.diff(hits_T, append=-1))
+    hits_T, taken_T, thresholds_T = hits_T[is_kept_T], taken_T[is_kept_T], thresholds_T[is_kept_T]
     return PrecisionRecallCurve(
-        threshold=np.append(thresholds, np.nan),
-        precision=precision_T,
-        recall=recall_T,
+        threshold=np.append(thresholds_T[::-1], np.nan),
+        precision=np.append((hits_T / taken_T)[::-1], 1.0),
+        recall=np.append((hits_T / hits_T[-1])[::-1], 0.0),
         break_even=break_even_point(positive_N, scores_N),
     )
 
@@ -72,8 +72,15 @@ def roc_curve(positive_N: Bools, scores_N: Floats) -> RocCurve | None:
     """Return the true over the false positive rate; None unless both kinds of sample exist."""
     if positive_N.all() or not positive_N.any():
         return None
-    fpr_T, tpr_T, thresholds = metrics.roc_curve(positive_N, scores_N)
-    return RocCurve(threshold=np.append(np.nan, thresholds[1:]), fpr=fpr_T, tpr=tpr_T)
+    thresholds_T, hits_T, taken_T = _cumulated(positive_N, scores_N)
+    alarms_T = taken_T - hits_T
+    # a point on the line between its neighbours is not drawn
+    is_kept_T = _has_turn(_bends(hits_T), _bends(alarms_T))
+    return RocCurve(
+        threshold=np.append(np.nan, thresholds_T[is_kept_T]),
+        fpr=np.append(0.0, alarms_T[is_kept_T] / alarms_T[-1]),
+        tpr=np.append(0.0, hits_T[is_kept_T] / hits_T[-1]),
+    )
 
 
 def average_precision(curve: PrecisionRecallCurve) -> float:
@@ -148,6 +155,25 @@ def macro_precision(curves: Sequence[PrecisionRecallCurve], recall_T: Floats) ->
         rising = curve.recall[::-1]
         rows.append(np.append(curve.precision[::-1], 0.0)[np.searchsorted(rising, recall_T, side="left")])
     return np.asarray(np.mean(rows, axis=0))
+
+
+def _cumulated(positive_N: Bools, scores_N: Floats) -> tuple[Floats, Ints, Ints]:
+    """Return each score once, highest first, and how many positives and samples have it or a higher one."""
+    order_N = np.argsort(-scores_N, kind="stable")
+    ranked_N = scores_N[order_N]
+    is_last_N = np.diff(ranked_N, append=-np.inf) < 0
+    hits_T: Ints = np.cumsum(positive_N[order_N], dtype=np.int64)[is_last_N]
+    taken_T: Ints = np.flatnonzero(is_last_N).astype(np.int64) + 1
+    return ranked_N[is_last_N], hits_T, taken_T
+
+
+def _bends(counts_T: Ints) -> Ints:
+    """Return how the steps to and from each point differ; those of the two ends count as different."""
+    return np.concatenate([[1], np.diff(counts_T, n=2), [1]]) if len(counts_T) > 1 else np.ones(1, np.int64)
+
+
+def _has_turn(one_T: Ints, other_T: Ints) -> Bools:
+    return np.asarray((one_T != 0) | (other_T != 0))
 
 
 def _upper_interpolation(x_T: Floats, known_x: Floats, known_y: Floats) -> Floats:

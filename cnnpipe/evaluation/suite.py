@@ -5,6 +5,7 @@
 """
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -23,11 +24,16 @@ def classification_metrics(
         num_resamples: of the bootstrap.
         confidence: share of the resamples inside an interval, e.g. 0.95.
     """
-    found = _counted(scored) | _ranked(scored) | _calibrated(scored)
+    found = metrics_without_intervals(scored)
     if intervals.has_intervals(scored.group):
         drawn = intervals.bootstrap(scored, num_resamples=num_resamples, seed=seed)
-        found |= intervals.interval_ends(drawn, confidence=confidence)
-    return {name: value for name, value in found.items() if math.isfinite(value)}
+        found |= _finite(intervals.interval_ends(drawn, confidence=confidence))
+    return found
+
+
+def metrics_without_intervals(scored: Scored) -> dict[str, float]:
+    """Return every metric that is defined, by name, of at least one sample."""
+    return _finite(_counted(scored) | _ranked(scored) | _calibrated(scored))
 
 
 def undefined_notes(scored: Scored) -> list[str]:
@@ -45,6 +51,10 @@ def undefined_notes(scored: Scored) -> list[str]:
     if not intervals.has_intervals(scored.group):
         notes.append("all samples belong to one group: there are no confidence intervals.")
     return notes
+
+
+def _finite(found: Mapping[str, float]) -> dict[str, float]:
+    return {name: value for name, value in found.items() if math.isfinite(value)}
 
 
 def _names(scored: Scored, chosen_K: Bools) -> str:

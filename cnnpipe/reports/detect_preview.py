@@ -40,15 +40,15 @@ def write_detect_preview(path: Path, opened: OpenView[DetectSample], params: Det
     crop_flip = build_box_crop_flip(params.copy_transform, min_visible_fraction=params.min_visible_fraction)
     write_sheet(
         path,
-        [_row(opened, position, crop_flip, params) for position in _shown(opened)],
+        [_row(opened, position, crop_flip, params) for position in telling_originals(opened)],
         caption=[*_describe(opened, params)],
         columns=["original", *(f"variant {number}" for number in range(1, _VARIANTS + 1))],
         cell_px=_CELL_PX,
     )
 
 
-def _shown(opened: OpenView[DetectSample]) -> list[int]:
-    """Return the positions of the originals to show: the first with each class, one without, others."""
+def telling_originals(opened: OpenView[DetectSample]) -> list[int]:
+    """Return positions of originals of train: the first with each class, one without, others."""
     originals = [p for p in positions_of(opened, "train") if opened.samples[p].copy == 0]
     first_of: dict[int | None, int] = {}
     for position in originals:
@@ -83,18 +83,18 @@ def _row(
     sample, picture = opened.samples[position], picture_at(opened, position)
     class_index = np.array(sample.class_index, dtype=np.int64)
     classes = opened.view.classes
-    drawn = [_draw(picture, boxes_of(sample), class_index, classes)]
+    drawn = [draw_boxes(picture, boxes_of(sample), class_index, classes)]
     for copy in range(1, _VARIANTS + 1):
         seed = seed_of(params.seed, "copy", f"{sample.sample_id}~{copy}")
         changed, boxes_M4, kept_M = crop_flip(picture, boxes_of(sample), seed)
-        drawn.append(_draw(changed, boxes_M4, class_index[kept_M], classes))
+        drawn.append(draw_boxes(changed, boxes_M4, class_index[kept_M], classes))
     found = Counter(classes[index] for index in sample.class_index)
     size = f"{sample.original_width} x {sample.original_height} px"
     counts = [f"{label}: {number}" for label, number in found.items()]
     return SheetRow([Path(sample.image_id).name, size, *(counts or ["no object"])], drawn)
 
 
-def _draw(
+def draw_boxes(
     picture: Picture, boxes_N4: NDArray[np.float64], class_index_N: NDArray[np.int64], classes: Sequence[str]
 ) -> Picture:
     """Return the picture in the size of a cell, with its boxes and their classes, small boxes on top."""

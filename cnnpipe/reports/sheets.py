@@ -33,10 +33,10 @@ class SheetRow(msgspec.Struct, frozen=True, eq=False):
 def write_sheet(
     path: Path, rows: Sequence[SheetRow], *, caption: Sequence[str], columns: Sequence[str], cell_px: int
 ) -> None:
-    """Draw the rows below a caption and the columns' names, and write them as JPEG.
+    """Draw the rows below a caption and the columns' names, and write them as JPEG or PNG.
 
     Args:
-        path: of the JPEG; written whole.
+        path: ends in .png, or is of a JPEG; written whole.
         rows: each with at most as many pictures as there are columns.
         caption: lines above everything.
         columns: a name above each column of pictures.
@@ -57,7 +57,10 @@ def write_sheet(
         for column, picture in enumerate(row.pictures):
             _paste_picture(sheet, picture, x=_cell_x(column, cell_px), y=y, cell_px=cell_px)
     buffer = io.BytesIO()
-    sheet.save(buffer, "JPEG", quality=_JPEG_QUALITY)
+    if path.suffix.lower() == ".png":
+        sheet.save(buffer, "PNG")
+    else:
+        sheet.save(buffer, "JPEG", quality=_JPEG_QUALITY)
     files.write_bytes(path, buffer.getvalue())
 
 

@@ -28,29 +28,33 @@ _LOWERED: Final = frozenset(
 _VAL_SEED: Final = 0  # of the proposals that Faster R-CNN's loss is taken of: the same in every epoch
 
 
-def detection_objective(normalise: Normalise, *, num_classes: int) -> Objective[DetectBatch]:
+def detection_objective(
+    normalise: Normalise, *, num_classes: int, watch: str = "loss"
+) -> Objective[DetectBatch]:
     """Return the objective of a detector.
 
     Args:
         normalise: from uint8 to what the network sees.
         num_classes: without a background.
+        watch: a metric of val that is judged, too: one of COCO's numbers.
     """
     return Objective(
         losses=partial(_losses, normalise=normalise),
-        judge=partial(judge, normalise=normalise, num_classes=num_classes),
+        judge=partial(judge, normalise=normalise, num_classes=num_classes, watch=watch),
         may_be_lowered=_lowered,
     )
 
 
-def judge(
+def judge(  # noqa: PLR0913 (the objective's three, and what it is judged by)
     network: nn.Module,
     batches: Iterable[DetectBatch],
     device: torch.device,
     *,
     normalise: Normalise,
     num_classes: int,
+    watch: str = "loss",
 ) -> dict[str, float]:
-    """Return loss, map_50 and map_50_95 of the network on val, by the boxes on its square.
+    """Return loss, map_50, map_50_95 and the watched metric on val, by the boxes on the network's square.
 
     A letterboxed picture is scaled alike in x and y, so that a box overlaps there as it does in the picture.
 
@@ -60,6 +64,7 @@ def judge(
         device: where the network is.
         normalise: from uint8 to what the network sees.
         num_classes: without a background.
+        watch: loss, or one of COCO's numbers that is defined on val.
 
     Raises:
         ModelError: the loss is NaN or infinite.
@@ -76,7 +81,8 @@ def judge(
             pictures += [_judged(*pair) for pair in zip(batch.targets, found, strict=True)]
     loss = finite_on_val(mean_over_pictures(losses, sizes))
     numbers = coco_numbers(pictures, num_classes=num_classes)
-    return {"loss": loss} | {name: numbers[name] for name in VAL_METRICS}
+    told = dict.fromkeys((*VAL_METRICS, watch))
+    return {"loss": loss} | {name: numbers[name] for name in told if name != "loss"}
 
 
 def _losses(
