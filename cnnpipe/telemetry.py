@@ -17,7 +17,7 @@ OFF: Final[Mapping[str, str]] = MappingProxyType(
         "DVC_NO_ANALYTICS": "true",
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "HF_HUB_DISABLE_UPDATE_CHECK": "1",
-        # timm asks the hub for weights by name; ours come from a package
+        # timm asks the hub for weights by name; only models/weights_hub.py does, and lifts this for its call
         "HF_HUB_OFFLINE": "1",
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "NO_ALBUMENTATIONS_UPDATE": "1",

