@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -28,6 +29,7 @@ from cnnpipe.tracking.fetched_bundle import fetched_bundle
 from cnnpipe.tracking.projection import ensure_run
 from cnnpipe.tracking.store import open_store
 from cnnpipe.training.checkpoints import CHECKPOINT_FILE, load_checkpoint
+from cnnpipe.training.devices import make_accelerator
 
 MODULES = sorted([*(ROOT / "cnnpipe").rglob("*.py"), *(ROOT / "flows").rglob("*.py")])
 SECRET = "s3cret-Zq7"  # noqa: S105 (planted to be looked for)
@@ -130,7 +132,7 @@ def test_the_files_below_would_run_something(project_dir: Path) -> None:
 def test_a_checkpoint_runs_nothing(write: Callable[[Path], None], project_dir: Path) -> None:
     write(Path(CHECKPOINT_FILE))
     with pytest.raises(ModelError, match="training then starts anew"):
-        load_checkpoint(Path(), cast(Any, None))
+        load_checkpoint(Path(), cast(Any, SimpleNamespace(accelerator=make_accelerator("cpu"))))
     assert not Path("run").exists()
 
 

@@ -53,17 +53,17 @@ def toy_data() -> FitData[Batch]:
     """Return the data of a training; the order of train depends on the epoch alone."""
     return FitData(
         train=toy_epoch,
-        steps_per_epoch=STEPS_PER_EPOCH,
+        batch_sizes=[BATCH_SIZE] * STEPS_PER_EPOCH,
         val=[toy_pictures(24, seed=99)],
         objective=classification_objective(half, CROSS_ENTROPY),
     )
 
 
-def toy_epoch(epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield the batches of one epoch."""
+def toy_epoch(epoch: int, first: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield the batches of one epoch from a number on."""
     pictures, targets = toy_pictures(NUM_TRAIN, seed=0)
     order = torch.randperm(NUM_TRAIN, generator=torch.Generator().manual_seed(epoch))
-    for chosen in torch.split(order, BATCH_SIZE):
+    for chosen in torch.split(order, BATCH_SIZE)[first:]:
         yield pictures[chosen], targets[chosen]
 
 

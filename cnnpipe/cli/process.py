@@ -30,7 +30,7 @@ def stage_process(stage: str) -> Iterator[None]:
         BusyError: another process runs this stage now.
     """
     with _lock(stage):
-        _end_with(_watched_pids())
+        end_with_parents()
         started = time.time()
         code, error = 1, None
         try:
@@ -49,6 +49,11 @@ def stage_process(stage: str) -> Iterator[None]:
             now = time.time()
             end = StageEnd(stage=stage, exit_code=code, error=error, seconds=now - started, ended_at=now)
             files.write_json(end_file(stage), end)
+
+
+def end_with_parents() -> None:
+    """End this process when one that it must not outlive ends: dvc, and who is named in CNNPIPE_WATCH_PID."""
+    _end_with(_watched_pids())
 
 
 def _lock(stage: str) -> AbstractContextManager[None]:

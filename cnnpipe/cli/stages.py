@@ -9,7 +9,7 @@ import msgspec
 import typer
 
 from cnnpipe import paths
-from cnnpipe.cli.process import stage_process
+from cnnpipe.cli.process import end_with_parents, stage_process
 from cnnpipe.errors import GateError
 
 if TYPE_CHECKING:
@@ -92,9 +92,22 @@ def split(
 
 def augment(
     view: Annotated[str, typer.Argument(help="A key of `augment` in the params, e.g. classify.")],
+    preview: Annotated[
+        str | None,
+        typer.Option(
+            metavar="EXPERIMENT",
+            help="Draw what this experiment's augmentation makes of pictures of the view, and pack nothing.",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The sheet of --preview, .jpg or .png; else preview-EXPERIMENT.jpg.")
+    ] = None,
     params: ParamsFile = paths.PARAMS,
 ) -> None:
     """Pack what training reads: crops or pictures."""
+    if preview is not None:
+        _preview_policy(view, preview, out or Path(f"preview-{preview}.jpg"), params)
+        return
     from cnnpipe.params.augment import load_view
     from cnnpipe.params.ingest import IngestParams
     from cnnpipe.params.load import load_section
@@ -109,6 +122,21 @@ def augment(
         )
 
 
+def _preview_policy(view: str, experiment: str, out: Path, params: Path) -> None:
+    from cnnpipe.errors import ParamsError
+    from cnnpipe.params.experiment import load_experiment
+    from cnnpipe.reports.policy_preview import write_policy_preview
+
+    recipe = load_experiment(params, experiment)
+    if recipe.task != view:
+        what = f"experiment {experiment} reads view {recipe.task}, not {view}"
+        raise ParamsError("--preview", what, f"cnnpipe augment {recipe.task} --preview {experiment}")
+    if out.suffix.lower() not in {".jpg", ".jpeg", ".png"}:
+        raise ParamsError("--out", f"{out} is no name of a picture", "let it end in .jpg or .png")
+    num_rows = write_policy_preview(out, paths.AUGMENTED / view, recipe, name=experiment)
+    typer.echo(f"augment {view} --preview {experiment}: {num_rows} rows -> {out}", err=True)
+
+
 def train(
     experiment: Annotated[str, typer.Argument(help="A key of `experiments` in the params, e.g. lenet.")],
     params: ParamsFile = paths.PARAMS,
@@ -118,16 +146,24 @@ def train(
     from cnnpipe.params.load import load_section
     from cnnpipe.params.tracking import TrackingParams
     from cnnpipe.stages import train as stage
+    from cnnpipe.training.processes import followers, own_share
 
-    with stage_process(f"train@{experiment}"):
-        recipe = load_experiment(params, experiment)
-        machine = load_section(params, "train", TrainParams)
+    recipe = load_experiment(params, experiment)
+    machine = load_section(params, "train", TrainParams)
+    view, out = paths.AUGMENTED / recipe.task, paths.MODELS / experiment
+    if own_share().rank > 0:
+        end_with_parents()
+        stage.follow(view, recipe, machine)
+        return
+    command = ["train", experiment, "--params", str(params)]
+    with stage_process(f"train@{experiment}"), followers(machine.processes, command):
         when_unreachable = load_section(params, "tracking", TrackingParams).when_unreachable
-        view, out = paths.AUGMENTED / recipe.task, paths.MODELS / experiment
         run = stage.train(experiment, view, out, recipe, machine, when_unreachable=when_unreachable)
         typer.echo(
             f"train {experiment}: best epoch {run.best_epoch}, ended by {run.stop_reason} -> {out}", err=True
         )
+        for incident in run.incidents:
+            typer.echo(f"train {experiment}: {incident}", err=True)
 
 
 def evaluate(
@@ -243,6 +279,8 @@ def _fetched_bundle(address: str) -> AbstractContextManager[Path]:
 def _contest(task: str, champion: Path, results: Path, view: Path, params: "CompareParams") -> "Contest":
     if task == "detect":
         from cnnpipe.tasks.detect.contest import contest
+    elif task == "regress":
+        from cnnpipe.tasks.regress.contest import contest
     else:
         from cnnpipe.tasks.classify.contest import contest
     return contest(champion, results, view, params)

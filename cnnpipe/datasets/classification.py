@@ -5,14 +5,15 @@ Legend: B batch, C channels, H W pixels.
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
 from cnnpipe.annotations import Split
-from cnnpipe.datasets.loading import Draw, epoch_loader, positions_loader, stack
+from cnnpipe.datasets.loading import Draw, Order, Share, epoch_loader, positions_loader, stack
+from cnnpipe.datasets.orders import class_balanced, shuffled
 from cnnpipe.datasets.packs import OpenView, Picture, picture_at, positions_of
 from cnnpipe.datasets.records import Sample
 
@@ -27,8 +28,15 @@ class Batch(NamedTuple):
     class_index: Tensor
 
 
-def training_loader(
-    opened: OpenView[Sample], augment: Augment, *, batch_size: int, seed: int, num_workers: int
+def training_loader(  # noqa: PLR0913 (each decides something else)
+    opened: OpenView[Sample],
+    augment: Augment,
+    *,
+    batch_size: int,
+    seed: int,
+    num_workers: int,
+    sampling: Literal["shuffled", "class_balanced"] = "shuffled",
+    share: Share = Share(),  # noqa: B008 (it is frozen)
 ) -> DataLoader[Batch]:
     """Return the loader of train; `loading.batches_of_epoch` walks through it.
 
@@ -38,9 +46,18 @@ def training_loader(
         batch_size: pictures per batch.
         seed: of the order and of the augmentation.
         num_workers: processes that read ahead; 0: read in this one. The batches are the same.
+        sampling: shuffled: each sample once; class_balanced: see `orders`.
+        share: what this process computes of each batch.
     """
-    make_batch = partial(_make_batch, opened=opened, augment=augment)
-    return epoch_loader(opened, make_batch, batch_size=batch_size, seed=seed, num_workers=num_workers)
+    return epoch_loader(
+        opened,
+        partial(_make_batch, opened=opened, augment=augment),
+        batch_size=batch_size,
+        seed=seed,
+        num_workers=num_workers,
+        order=shuffled if sampling == "shuffled" else _class_balanced(opened),
+        share=share,
+    )
 
 
 def evaluation_loader(
@@ -56,6 +73,15 @@ def _make_batch(draws: Sequence[Draw], *, opened: OpenView[Sample], augment: Aug
     pictures = (augment(picture_at(opened, draw.position), draw.seed) for draw in draws)
     class_index_B = [opened.samples[draw.position].class_index for draw in draws]
     return Batch(stack(pictures, number=len(draws)), torch.tensor(class_index_B))
+
+
+def _class_balanced(opened: OpenView[Sample]) -> Order:
+    class_index = [opened.samples[position].class_index for position in positions_of(opened, "train")]
+
+    def order(positions: Sequence[int], *, seed: int, epoch: int) -> list[int]:
+        return class_balanced(positions, class_index, seed=seed, epoch=epoch)
+
+    return order
 
 
 def _without_seed(picture: Picture, seed: int, *, preprocess: Preprocess) -> Picture:

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from cnnpipe.annotations import Split
-from cnnpipe.datasets.loading import Draw, epoch_loader, positions_loader, stack
+from cnnpipe.datasets.loading import Draw, Share, epoch_loader, positions_loader, stack
 from cnnpipe.datasets.packs import OpenView, Picture, picture_at, positions_of
 from cnnpipe.datasets.records import DetectSample
 from cnnpipe.geometry.placement import Fit, onto_square, place
@@ -39,8 +39,14 @@ class DetectBatch(NamedTuple):
     targets: list[Target]
 
 
-def detect_training_loader(
-    opened: OpenView[DetectSample], augment: AugmentBoxes, *, batch_size: int, seed: int, num_workers: int
+def detect_training_loader(  # noqa: PLR0913 (each decides something else)
+    opened: OpenView[DetectSample],
+    augment: AugmentBoxes,
+    *,
+    batch_size: int,
+    seed: int,
+    num_workers: int,
+    share: Share = Share(),  # noqa: B008 (it is frozen)
 ) -> DataLoader[DetectBatch]:
     """Return the loader of train; `loading.batches_of_epoch` walks through it.
 
@@ -51,9 +57,16 @@ def detect_training_loader(
         batch_size: pictures per batch.
         seed: of the order and of the augmentation.
         num_workers: processes that read ahead; 0: read in this one. The batches are the same.
+        share: what this process computes of each batch.
     """
-    make_batch = partial(_make_batch, opened=opened, augment=augment)
-    return epoch_loader(opened, make_batch, batch_size=batch_size, seed=seed, num_workers=num_workers)
+    return epoch_loader(
+        opened,
+        partial(_make_batch, opened=opened, augment=augment),
+        batch_size=batch_size,
+        seed=seed,
+        num_workers=num_workers,
+        share=share,
+    )
 
 
 def detect_evaluation_loader(  # noqa: PLR0913  # those of evaluation_loader, and how boxes follow

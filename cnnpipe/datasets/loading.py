@@ -7,8 +7,14 @@ made of besides its pictures is the task's own affair.
 Legend: B batch, C channels, H W pixels.
 """
 
+import ctypes
+import os
+import signal
+import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple, TypeVar
+from functools import partial
+from typing import Any, Final, NamedTuple, TypeVar
 
 import cv2
 import numpy as np
@@ -16,10 +22,14 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from cnnpipe.datasets.orders import shuffled
 from cnnpipe.datasets.packs import AnySample, OpenView, Picture, positions_of
 from cnnpipe.seeding import seed_of
 
 AnyBatch = TypeVar("AnyBatch")
+Order = Callable[..., Sequence[int]]  # positions, *, seed, epoch -> positions
+
+_PR_SET_PDEATHSIG: Final = 1
 
 
 class Draw(NamedTuple):
@@ -29,34 +39,61 @@ class Draw(NamedTuple):
     seed: int  # of its augmentation
 
 
+class Share(NamedTuple):
+    """The part of each batch that one of several processes computes: every `num_ranks`-th picture."""
+
+    rank: int = 0
+    num_ranks: int = 1
+
+
 class EpochBatches(Sampler[list[Draw]]):
-    """The batches of train in one epoch: a permutation of its samples that seed and epoch decide.
+    """The batches of train in one epoch, which seed and epoch decide.
 
     The last batch holds what is left over; a single left-over sample goes into the batch before it,
-    since a batch of one has no variance to normalise by.
+    since a batch of one has no variance to normalise by. A process whose share of a batch is empty is given
+    the first picture, which is not to count.
     """
 
-    def __init__(self, opened: OpenView[AnySample], *, batch_size: int, seed: int) -> None:
-        self._positions = positions_of(opened, "train")
-        self._sample_ids = {position: opened.samples[position].sample_id for position in self._positions}
-        self._batch_size = batch_size
+    def __init__(
+        self, opened: OpenView[AnySample], order: Order, *, batch_size: int, seed: int, share: Share
+    ) -> None:
+        self._order = partial(order, positions_of(opened, "train"), seed=seed)
+        self._sample_ids = [sample.sample_id for sample in opened.samples]
+        self._starts = _batch_starts(opened.view.num_samples["train"], batch_size)
+        self._num_draws = opened.view.num_samples["train"]
         self._seed = seed
-        self._epoch = 1
+        self._share = share
+        self._epoch, self._first = 1, 0
 
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch, from 1, that the next walk through the batches is of."""
-        self._epoch = epoch
+    def go_to(self, epoch: int, first: int) -> None:
+        """Choose what the next walk is of: the epoch, from 1, and the first of its batches, from 0."""
+        self._epoch, self._first = epoch, first
+
+    @property
+    def sizes(self) -> list[int]:
+        """Pictures of each batch, in all processes together."""
+        ends = [*self._starts[1:], self._num_draws]
+        return [end - start for start, end in zip(self._starts, ends, strict=True)]
 
     def __len__(self) -> int:
-        return len(_batch_starts(len(self._positions), self._batch_size))
+        return len(self._starts)
 
     def __iter__(self) -> Iterator[list[Draw]]:
-        seed, epoch = self._seed, self._epoch
-        order = np.random.default_rng(seed_of(seed, "order", epoch)).permutation(self._positions).tolist()
-        draws = [Draw(p, seed_of(seed, "augment", epoch, self._sample_ids[p])) for p in order]
-        starts = _batch_starts(len(draws), self._batch_size)
-        for start, end in zip(starts, [*starts[1:], len(draws)], strict=True):
-            yield draws[start:end]
+        draws = self._draws(self._epoch)
+        sizes, rank, num_ranks = self.sizes, self._share.rank, self._share.num_ranks
+        for start, size in list(zip(self._starts, sizes, strict=True))[self._first :]:
+            batch = draws[start : start + size]
+            yield batch[rank::num_ranks] or batch[:1]
+
+    def _draws(self, epoch: int) -> list[Draw]:
+        times: Counter[int] = Counter()
+        draws = []
+        for position in self._order(epoch=epoch):
+            again = (times[position],) if times[position] else ()  # drawn again, it changes otherwise
+            seed = seed_of(self._seed, "augment", epoch, self._sample_ids[position], *again)
+            draws.append(Draw(position, seed))
+            times[position] += 1
+        return draws
 
 
 class DrawnBatches(Dataset[AnyBatch]):
@@ -74,13 +111,15 @@ class DrawnBatches(Dataset[AnyBatch]):
         return self._make_batch(draws)
 
 
-def epoch_loader(
+def epoch_loader(  # noqa: PLR0913 (each decides something else)
     opened: OpenView[AnySample],
     make_batch: Callable[[Sequence[Draw]], AnyBatch],
     *,
     batch_size: int,
     seed: int,
     num_workers: int,
+    order: Order = shuffled,
+    share: Share = Share(),  # noqa: B008 (it is frozen)
 ) -> DataLoader[AnyBatch]:
     """Return the loader of train; `batches_of_epoch` walks through it.
 
@@ -90,18 +129,28 @@ def epoch_loader(
         batch_size: pictures per batch.
         seed: of the order and of the augmentation.
         num_workers: processes that read ahead; 0: read in this one. The batches are the same.
+        order: positions of train, seed and epoch -> the positions of an epoch in their order.
+        share: what this process computes of each batch.
     """
-    return _loader(make_batch, EpochBatches(opened, batch_size=batch_size, seed=seed), num_workers)
+    batches = EpochBatches(opened, order, batch_size=batch_size, seed=seed, share=share)
+    return _loader(make_batch, batches, num_workers)
 
 
-def batches_of_epoch(loader: DataLoader[AnyBatch], epoch: int) -> Iterator[AnyBatch]:
-    """Return the batches of one epoch, from 1; the workers live on from epoch to epoch."""
-    if not isinstance(loader.batch_sampler, EpochBatches):
-        raise TypeError(
-            "a loader of train is needed, as training_loader and detect_training_loader make them"
-        )
-    loader.batch_sampler.set_epoch(epoch)
+def batches_of_epoch(loader: DataLoader[AnyBatch], epoch: int, first: int = 0) -> Iterator[AnyBatch]:
+    """Return the batches of one epoch, from 1; the workers live on from epoch to epoch.
+
+    Args:
+        loader: of train.
+        epoch: from 1.
+        first: the batch to begin with, from 0; those before it are not read.
+    """
+    _epoch_batches(loader).go_to(epoch, first)
     return iter(loader)
+
+
+def batch_sizes(loader: DataLoader[AnyBatch]) -> list[int]:
+    """Return the pictures of each batch of an epoch, in all processes together; all epochs are alike."""
+    return _epoch_batches(loader).sizes
 
 
 def positions_loader(
@@ -140,6 +189,12 @@ def stack(pictures: Iterable[Picture], *, number: int) -> Tensor:
     return torch.from_numpy(pictures_BHWC).permute(0, 3, 1, 2)
 
 
+def _epoch_batches(loader: DataLoader[AnyBatch]) -> EpochBatches:
+    if not isinstance(loader.batch_sampler, EpochBatches):
+        raise TypeError("a loader of train is needed, as `epoch_loader` makes them")
+    return loader.batch_sampler
+
+
 def _batch_starts(num_samples: int, batch_size: int) -> list[int]:
     starts = list(range(0, num_samples, batch_size))
     has_single = num_samples > batch_size > 1 and num_samples % batch_size == 1
@@ -162,7 +217,7 @@ def _loader(
         persistent_workers=in_workers,
         # a forked worker shares the mapped file; a spawned one would import torch again, which takes seconds
         multiprocessing_context="fork" if in_workers else None,
-        worker_init_fn=_use_one_thread if in_workers else None,
+        worker_init_fn=_begin_worker if in_workers else None,
     )
 
 
@@ -171,7 +226,17 @@ def _as_it_is(batch: Any) -> Any:
     return batch
 
 
-def _use_one_thread(worker: int) -> None:
+def _begin_worker(worker: int) -> None:
+    """Use one thread, and end with the training and not before it.
+
+    A signal to the training's group asks for a last checkpoint; a worker that ended there and then would
+    break the step in hand. In a group of its own it gets none; Linux ends it with the process that made it.
+
+    Source: prctl(2), PR_SET_PDEATHSIG.
+    """
     del worker
     torch.set_num_threads(1)
     cv2.setNumThreads(0)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        os.setpgid(0, 0)

@@ -9,17 +9,32 @@ from pydantic import Field, model_validator
 
 from cnnpipe.errors import ParamsError
 from cnnpipe.params.augmentation import DetectAugmentationParams, MixParams, PictureAugmentationParams
+from cnnpipe.params.layer_sizes import layer_sizes, read_as
 from cnnpipe.params.load import did_you_mean, load_section, load_value
 from cnnpipe.params.losses import (
     ClassifyLossParams,
     DistillationParams,
+    HingeParams,
     PenaltyParams,
     RegressLossParams,
 )
 from cnnpipe.params.network_options import NetworkOptions
-from cnnpipe.params.networks import DETECTOR_WEIGHTS, NETWORK_WEIGHTS
+from cnnpipe.params.networks import (
+    DETECTOR_WEIGHTS,
+    NETWORK_WEIGHTS,
+    growth_fault,
+    is_of_timm,
+    option_fault,
+    side_fault,
+)
 from cnnpipe.params.optimisers import OneCycleParams, OptimiserParams, ScheduleParams
 from cnnpipe.params.section import Count, Fraction, NotNegative, Params, Positive
+from cnnpipe.params.watching import (
+    CLASSIFY_METRICS,
+    CLASSIFY_METRICS_OF_A_CLASS,
+    DETECT_METRICS,
+    check_watched,
+)
 
 _Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
@@ -51,6 +66,7 @@ class WeightsHubParams(Params):
     """First weights from a hub, by name: fetched once, and kept by the hub's own library."""
 
     name: str  # as `timm` names pretrained weights, e.g. resnet18.a1_in1k
+    sha256: _Sha256 | None = None  # of the hub's file, so that other weights are refused
 
 
 class PartParams(Params):
@@ -140,6 +156,10 @@ class _Recipe(Params):
     def _the_backbone_thaws_before_the_end(self) -> Self:
         if self.transfer is not None and self.transfer.frozen_epochs >= self.epochs:
             raise ValueError("transfer.frozen_epochs must be below epochs")
+        for part in (self.transfer and self.transfer.parts) or []:
+            if part.frozen_epochs >= self.epochs:
+                fix = "must be below epochs (a part with rate 0.0 never learns)"
+                raise ValueError(f"transfer.parts: frozen_epochs of {part.tensors[0]!r} {fix}")
         return self
 
     @model_validator(mode="after")
@@ -167,7 +187,27 @@ class _PictureRecipe(_Recipe):
 
     @model_validator(mode="after")
     def _the_network_is_known(self) -> Self:
-        _check_network(self.network, self.weights, NETWORK_WEIGHTS)
+        of_timm = {self.network: ("none",)} if is_of_timm(self.network) else {}
+        _check_network(self.network, self.weights, {**NETWORK_WEIGHTS, **of_timm})
+        options = self.options or NetworkOptions()
+        fault = option_fault(self.network, options) or side_fault(self.network, self.input.side_px)
+        if fault is not None:
+            raise ValueError(fault)
+        return self
+
+    @model_validator(mode="after")
+    def _the_layers_of_a_written_network_fit(self) -> Self:
+        if self.network == "cnn":
+            _check_layers(self.options or NetworkOptions(), self.input)
+        return self
+
+    @model_validator(mode="after")
+    def _a_growing_network_begins_anew(self) -> Self:
+        if self.growth is not None and (self.weights != "none" or self.transfer is not None):
+            raise ValueError("with growth, weights must be none and transfer null")
+        stages = (*(stage.network for stage in self.growth or []), self.network)
+        if len(stages) > 1 and (fault := growth_fault(stages)) is not None:
+            raise ValueError(fault)
         return self
 
     @model_validator(mode="after")
@@ -187,6 +227,23 @@ class ClassifyParams(_PictureRecipe):
     distillation: DistillationParams | None = None
     sampling: Literal["shuffled", "class_balanced"] = "shuffled"  # balanced: drawn so that classes come alike
     watch: str  # loss, or a metric of val that `evaluate` reports, e.g. accuracy, f1_macro, recall/cat
+
+    @model_validator(mode="after")
+    def _the_watched_metric_is_known(self) -> Self:
+        check_watched(self.watch, CLASSIFY_METRICS, CLASSIFY_METRICS_OF_A_CLASS)
+        return self
+
+    @model_validator(mode="after")
+    def _the_loss_takes_mixed_labels(self) -> Self:
+        if self.mix is not None and isinstance(self.loss, HingeParams):
+            raise ValueError("mix makes soft labels, and loss hinge needs one true class: leave one out")
+        return self
+
+    @model_validator(mode="after")
+    def _rare_classes_are_raised_once(self) -> Self:
+        if self.sampling == "class_balanced" and getattr(self.loss, "class_weights", None) == "balanced":
+            raise ValueError("sampling class_balanced and class_weights balanced do the same: leave one out")
+        return self
 
 
 class RegressParams(_PictureRecipe):
@@ -214,16 +271,21 @@ class DetectParams(_Recipe):
     watch: str  # loss, or one of COCO's numbers on val, e.g. map_50, map_50_95
 
     @model_validator(mode="after")
+    def _the_watched_metric_is_known(self) -> Self:
+        check_watched(self.watch, DETECT_METRICS)
+        return self
+
+    @model_validator(mode="after")
     def _the_network_is_known(self) -> Self:
         _check_network(self.network, self.weights, DETECTOR_WEIGHTS)
         return self
 
 
-ExperimentParams = ClassifyParams | DetectParams
+ExperimentParams = ClassifyParams | DetectParams | RegressParams
 
 
-EXPERIMENT_KINDS: Final[Mapping[str, type[ClassifyParams] | type[DetectParams]]] = MappingProxyType(
-    {"classify": ClassifyParams, "detect": DetectParams}
+EXPERIMENT_KINDS: Final[Mapping[str, type[ExperimentParams]]] = MappingProxyType(
+    {"classify": ClassifyParams, "detect": DetectParams, "regress": RegressParams}
 )
 
 
@@ -258,5 +320,16 @@ def _check_network(name: str, weights: str, known: Mapping[str, tuple[str, ...]]
     if name not in known:
         hint = f"{did_you_mean(name, known)}the networks are: {', '.join(known)}"
         raise ValueError(f"network {name!r} is not known for this task; {hint}")
-    if weights not in (*known[name], "file"):
-        raise ValueError(f"network {name!r} has weights: {', '.join(known[name])}, or those of a file")
+    if weights not in (*known[name], "file", "run", "hub"):
+        fix = "or those of a file, a run or the hub"
+        raise ValueError(f"network {name!r} has weights: {', '.join(known[name])}, {fix}")
+
+
+def _check_layers(options: NetworkOptions, picture: InputParams) -> None:
+    if options.layers is None:
+        raise ValueError("network 'cnn' is written in params: list its layers below options.layers")
+    first = read_as(channels=picture.channels, side_px=picture.side_px, axes=options.axes or 2)
+    try:
+        layer_sizes(options.layers, first)
+    except ParamsError as error:
+        raise ValueError(f"{error.where}: {error.what}; {error.fix}") from error

@@ -1,6 +1,7 @@
 """Stage `train`: fit one experiment on its view; records to MLflow beside its files.
 
-A killed training is gone on from after its last full epoch, and ends in the same files.
+A killed training is gone on with from its last checkpoint, and ends in the same files. Of several processes
+that share its batches only the first one records and writes.
 """
 
 import hashlib
@@ -25,12 +26,16 @@ from cnnpipe.params.experiment import ExperimentParams, TrainParams
 from cnnpipe.params.tracking import WhenUnreachable
 from cnnpipe.tasks.classify import training as classify
 from cnnpipe.tasks.detect import training as detect
+from cnnpipe.tasks.regress import training as regress
 from cnnpipe.tracking.active_run import ActiveRun, start_run
+from cnnpipe.tracking.first_weights import fill_from_run
 from cnnpipe.tracking.projection import ensure_run_if_reachable
 from cnnpipe.tracking.runs import Training
 from cnnpipe.training.devices import make_accelerator, precision_on
-from cnnpipe.training.fit import Fitted, Surroundings, fit
+from cnnpipe.training.fit import Fitted, Pace, Surroundings
+from cnnpipe.training.growing import fit_grown
 from cnnpipe.training.job import Job
+from cnnpipe.training.processes import tell_ready
 from cnnpipe.training.records import HISTORY_FILE, RUN_FILE, Epoch, RunRecord, flatten, signature_of
 
 log = logging.getLogger(__name__)
@@ -39,7 +44,7 @@ LAST_WEIGHTS_FILE: Final = "last.safetensors"
 
 # task -> what prepares its training from the view, the params of its kind and the machine
 PREPARE: Final[Mapping[str, Callable[[Path, Any, TrainParams], Job]]] = MappingProxyType(
-    {"classify": classify.prepare, "detect": detect.prepare}
+    {"classify": classify.prepare, "detect": detect.prepare, "regress": regress.prepare}
 )
 
 
@@ -67,15 +72,18 @@ def train(  # noqa: PLR0913 (the last one changes no result)
         ParamsError: the device, its precision, the network, its input size or its treatment is not to be had.
         BusyError: another process trains the very same, with the same folder of checkpoints.
         ModelError: the loss was NaN or infinite, a checkpoint is damaged, or weights given do not fit.
-        StorageError: MLflow's store cannot be reached, and the training is not to go on without it.
+        StorageError: MLflow's store cannot be reached, and the training is not to go on without it, or has
+            its first weights from there.
     """
     job = PREPARE[params.task](view, params, machine)
     accelerator = make_accelerator(machine.device)
     precision = precision_on(machine.precision, accelerator.device)
-    log.info("training on %s in %s", accelerator.device, precision)
+    together = f" by {accelerator.num_processes} processes" if accelerator.num_processes > 1 else ""
+    log.info("training on %s in %s%s", accelerator.device.type, precision, together)
     with repeatable_torch(num_threads=machine.num_threads):
-        network = job.first_network()
-        training = _training(name, job, _recipe(params, machine), num_parameters=num_parameters(network))
+        network = job.first_network(params)
+        fill_from_run(network, params)
+        training = _training(name, job, _recipe(params, machine), num_parameters(network))
         checkpoint_dir = paths.checkpoint_dir() / training.signature
         with _only_training(training, checkpoint_dir):
             with start_run(
@@ -85,13 +93,33 @@ def train(  # noqa: PLR0913 (the last one changes no result)
                 when_unreachable=when_unreachable,
             ) as run:
                 on_epoch = partial(_log_epoch, run, job.view.num_samples["train"])
-                surroundings = Surroundings(accelerator, checkpoint_dir, on_epoch, precision)
-                fitted = fit(network, job.data(), params, surroundings)
+                pace = Pace(machine.checkpoint_steps, machine.checkpoint_minutes)
+                surroundings = Surroundings(accelerator, checkpoint_dir, on_epoch, precision, pace)
+                fitted = fit_grown(network, job.data(), params, surroundings, first_network=job.first_network)
                 record = _write(out, job, training, fitted)
-                run.finish("FINISHED", stop_reason=fitted.stop_reason)
+                run.finish("FINISHED", stop_reason=fitted.stop_reason, incidents=fitted.incidents)
             ensure_run_if_reachable(out, None)
             shutil.rmtree(checkpoint_dir)
     return record
+
+
+def follow(view: Path, params: ExperimentParams, machine: TrainParams) -> None:
+    """Compute a share of each batch of the training that another process, the first one, records and writes.
+
+    Raises:
+        SystemExit: the first one has stopped.
+    """
+    job = PREPARE[params.task](view, params, machine)
+    tell_ready()
+    accelerator = make_accelerator(machine.device)
+    precision = precision_on(machine.precision, accelerator.device)
+    with repeatable_torch(num_threads=machine.num_threads):
+        # the first one keeps checkpoints; at some of its steps all look whether the losses are numbers
+        pace = Pace(steps=machine.checkpoint_steps)
+        nowhere = Surroundings(accelerator, Path(), lambda _row, _seconds: None, precision, pace)
+        network = job.first_network(params)
+        fill_from_run(network, params)
+        fit_grown(network, job.data(), params, nowhere, first_network=job.first_network)
 
 
 @contextmanager
@@ -111,7 +139,7 @@ def _recipe(params: ExperimentParams, machine: TrainParams) -> dict[str, Any]:
     return flatten(params.model_dump() | {"train": machine.model_dump()})
 
 
-def _training(name: str, job: Job, recipe: dict[str, Any], *, num_parameters: int) -> Training:
+def _training(name: str, job: Job, recipe: dict[str, Any], num_parameters: int) -> Training:
     inputs = {job.view_file.as_posix(): files.sha256_of_file(job.view_file)}
     code = _code_digest(paths.CODE, recipe["task"])
     return Training(
@@ -151,6 +179,7 @@ def _write(out: Path, job: Job, training: Training, fitted: Fitted) -> RunRecord
         **msgspec.structs.asdict(training),
         stop_reason=fitted.stop_reason,
         best_epoch=fitted.best_epoch,
+        incidents=list(fitted.incidents),
     )
     with files.whole_folder(out) as folder:
         weights_sha256 = write_weights(folder / WEIGHTS_FILE, fitted.best_state)

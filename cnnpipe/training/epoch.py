@@ -1,104 +1,116 @@
-"""One epoch of training."""
+"""One epoch of training, from its first step or from where it was broken off."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import reduce
-from operator import add
-from typing import Generic
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final
 
-import torch
-from accelerate import Accelerator  # type: ignore[import-untyped]  # no stubs
-from torch import Tensor, nn
-from torch.amp.grad_scaler import GradScaler
+from torch import nn
 
 from cnnpipe.errors import ModelError
-from cnnpipe.training.devices import Precision, computing_in
-from cnnpipe.training.losses import LOWER_RATE, mean_over_pictures
-from cnnpipe.training.objective import AnyBatch, Objective
-from cnnpipe.training.optimisers import set_learning_rate
-from cnnpipe.training.transfer import Transfer, to_training_mode
+from cnnpipe.training.devices import computing_in
+from cnnpipe.training.interruption import Interruption
+from cnnpipe.training.losses import LOWER_RATE
+from cnnpipe.training.objective import AnyBatch
+from cnnpipe.training.step import Learner, take_step
+from cnnpipe.training.tally import Tally
+from cnnpipe.training.transfer import to_training_mode
+
+GO_ON: Final = 0
+END_EPOCH: Final = 1  # a stop rule holds
+STOP: Final = 2  # a signal came
+
+
+class DivergedError(ModelError):
+    """A loss, or what a step made of the network, is NaN or infinite."""
+
+
+@dataclass
+class Walk:
+    """The way through an epoch: where it is, and what was met on it."""
+
+    step: int  # of the next one, 0-based over the whole training
+    num_pieces: int  # that a batch is computed in
+    tally: Tally = field(default_factory=Tally)
 
 
 @dataclass(frozen=True)
-class Learner(Generic[AnyBatch]):
-    """A network with all that changes it, on its device."""
+class Conditions:
+    """What an epoch is walked under."""
 
-    accelerator: Accelerator
-    network: nn.Module
-    optimiser: torch.optim.Optimizer
-    objective: Objective[AnyBatch]
-    learning_rate: Callable[[int], float]  # of a step, 0-based over the whole training
-    transfer: Transfer | None
-    precision: Precision = "float32"
-    scaler: GradScaler | None = None  # of float16
+    rate: Callable[[int], float]  # of a step, 0-based over the whole training
+    interruption: Interruption = field(default_factory=Interruption)
+    sizes: Sequence[int] | None = None  # of the batches to come, in all processes; None: this one is alone
+    # whether the epoch ends with the step in hand; of several processes the first one's word counts
+    is_over: Callable[[], bool] = lambda: False
+    after_step: Callable[[Walk], None] = lambda _: None  # e.g. keeps a checkpoint
 
 
 def train_one_epoch(
-    learner: Learner[AnyBatch], batches: Iterable[AnyBatch], *, first_step: int
-) -> tuple[dict[str, float], int]:
-    """Take one step per batch.
+    learner: Learner[AnyBatch], batches: Iterable[AnyBatch], walk: Walk, conditions: Conditions
+) -> None:
+    """Take one step per batch, until the batches or the conditions end it.
 
     Args:
         learner: its network and optimiser change.
-        batches: at least one.
-        first_step: 0-based number of the first step over the whole training.
-
-    Returns:
-        Means over the epoch's pictures, "loss" and where it has several parts "loss/<part>"; and the number
-        of steps taken.
+        batches: those that are left of the epoch.
+        walk: moves on; its tally has the epoch's losses.
+        conditions: rate, signals and further ends.
 
     Raises:
-        ModelError: a loss was NaN or infinite, or float16 holds no gradient; the checkpoint of the epoch
-            before is whole.
+        SystemExit: SIGTERM came; the step in hand was finished.
+        KeyboardInterrupt: Ctrl-C, likewise.
     """
-    network, device = learner.network, learner.accelerator.device
-    to_training_mode(network, learner.transfer, step=first_step)
-    losses, parts, sizes = [], [], []
-    with computing_in(learner.precision, learner.objective.may_be_lowered(network), device):
-        for step, batch in enumerate(batches, start=first_step):
-            set_learning_rate(learner.optimiser, learner.learning_rate(step))
-            learner.optimiser.zero_grad()  # before the forward pass, which can then use the gradients' memory
-            found = learner.objective.losses(network, batch, device)
-            loss = reduce(add, found.values())
-            _take_step(learner, loss)
-            # read at the end of the epoch: asking a GPU for a number every step would make it wait
-            losses.append(loss.detach())
-            parts.append({name: part.detach() for name, part in found.items()})
-            sizes.append(len(batch[0]))
-    _refuse_no_number(losses, learner.precision, first_step=first_step)
-    _refuse_no_gradient(learner.scaler, last_step=first_step + len(sizes))
-    return {"loss": mean_over_pictures(losses, sizes)} | _means_of_parts(parts, sizes), len(sizes)
+    to_training_mode(learner.network, learner.transfer, step=walk.step)
+    parts = learner.objective.may_be_lowered(learner.network)
+    interruption, is_alone = conditions.interruption, learner.in_processes is None
+    with computing_in(learner.precision, parts, learner.accelerator.device):
+        for index, batch in enumerate(batches):
+            size = len(batch[0]) if conditions.sizes is None else conditions.sizes[index]
+            with interruption.step():
+                taken = take_step(
+                    learner,
+                    batch,
+                    step=walk.step,
+                    rate=conditions.rate(walk.step),
+                    size=size,
+                    num_pieces=walk.num_pieces,
+                    asked=partial(_asked, conditions),
+                )
+                walk.tally.add(taken.parts, size)
+                walk.step, walk.num_pieces = walk.step + 1, taken.num_pieces
+            if taken.asked == STOP or (is_alone and interruption.signal is not None):
+                interruption.stop()
+            conditions.after_step(walk)
+            if taken.asked == END_EPOCH:
+                return
 
 
-def _take_step(learner: Learner[AnyBatch], loss: Tensor) -> None:
-    """Change the network; where float16's gradients are infinite, only the scale of the next ones."""
-    if learner.scaler is None:
-        learner.accelerator.backward(loss)
-        learner.optimiser.step()
-        return
-    learner.accelerator.backward(learner.scaler.scale(loss))
-    learner.scaler.step(learner.optimiser)
-    learner.scaler.update()
+def refuse_no_number(learner: Learner[AnyBatch], walk: Walk) -> None:
+    """Check that every loss of the epoch so far, and what the steps have made of the network, is a number.
 
-
-def _refuse_no_number(losses: Sequence[Tensor], precision: Precision, *, first_step: int) -> None:
-    values = torch.stack(list(losses)).double().cpu()
-    if not bool(values.isfinite().all()):
-        index = int((~values.isfinite()).nonzero()[0])
-        where = f"training, step {first_step + index + 1}"
-        fix = LOWER_RATE if precision == "float32" else f"{LOWER_RATE}, or set train.precision: float32"
-        raise ModelError(where, f"the loss is {float(values[index])}", fix)
-
-
-def _refuse_no_gradient(scaler: GradScaler | None, *, last_step: int) -> None:
-    """Check that steps are not skipped for good: each halves the scale, which starts at 65,536."""
-    if scaler is not None and scaler.get_scale() < 1.0:
-        where = f"training, step {last_step}"
+    Raises:
+        DivergedError: one is NaN or infinite.
+        ModelError: float16 holds none of the gradients.
+    """
+    fix = LOWER_RATE if learner.precision == "float32" else f"{LOWER_RATE}, or set train.precision: float32"
+    found = walk.tally.first_no_number()
+    if found is not None:
+        step = walk.step - len(walk.tally.sizes) + found[0] + 1
+        raise DivergedError(f"training, step {step}", f"the loss is {found[1]}", fix)
+    if not _is_finite(learner.network):
+        raise DivergedError(f"training, step {walk.step}", "weights have become NaN or infinite", fix)
+    # each step that is left out halves the scale, which starts at 65,536
+    if learner.scaler is not None and learner.scaler.get_scale() < 1.0:
+        where = f"training, step {walk.step}"
         raise ModelError(where, "float16 holds none of the gradients", "set train.precision: float32")
 
 
-def _means_of_parts(parts: Sequence[Mapping[str, Tensor]], sizes: Sequence[int]) -> dict[str, float]:
-    names = list(parts[0])
-    if len(names) == 1:
-        return {}
-    return {f"loss/{name}": mean_over_pictures([found[name] for found in parts], sizes) for name in names}
+def _asked(conditions: Conditions) -> int:
+    if conditions.interruption.signal is not None:
+        return STOP
+    return END_EPOCH if conditions.is_over() else GO_ON
+
+
+def _is_finite(network: nn.Module) -> bool:
+    return all(bool(tensor.isfinite().all()) for tensor in network.state_dict().values())

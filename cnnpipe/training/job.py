@@ -18,9 +18,11 @@ from cnnpipe.errors import DataError
 from cnnpipe.models.building import FirstWeights
 from cnnpipe.models.bundle import ModelSpec, Preprocessing
 from cnnpipe.models.weights_file import load_first_weights
+from cnnpipe.models.weights_hub import load_hub_weights
 from cnnpipe.params.experiment import ExperimentParams, InputParams
 from cnnpipe.seeding import seed_of
 from cnnpipe.training.fit import FitData
+from cnnpipe.training.growing import FirstNetwork
 
 Shape = TypeVar("Shape")
 
@@ -33,7 +35,7 @@ class Job:
 
     view: View
     view_file: Path
-    first_network: Callable[[], nn.Module]
+    first_network: FirstNetwork
     data: Callable[[], FitData[Any]]
     spec: Callable[[Mapping[str, Tensor], str], ModelSpec]  # best weights and the SHA-256 of their file
 
@@ -49,12 +51,16 @@ def first_network(build: Callable[..., nn.Module], shape: Shape, params: Experim
     Raises:
         ParamsError: the network or its weights are not to be had, or the input's size does not fit.
         ModelError: the file of the weights is missing, damaged or another one.
+        StorageError: the hub that has the weights cannot be reached.
     """
     weights: FirstWeights = "package" if params.weights == "package" else "none"
     network = build(params.network, shape, weights=weights, seed=seed_of(params.seed, "weights"))
     if params.weights_file is not None:
         path = Path(params.weights_file.file)  # a relative one is of the project's root, where cnnpipe runs
         load_first_weights(network, params.network, path, sha256=params.weights_file.sha256)
+    if params.weights_hub is not None:
+        hub = params.weights_hub
+        load_hub_weights(network, params.network, hub.name, sha256=hub.sha256)
     return network
 
 

@@ -12,10 +12,12 @@ HISTORY_FILE = "history.jsonl"
 # One line of history.jsonl: "epoch" and "step" (ints, the epoch's last step, from 1), and by MLflow's names
 #   train/loss, and where it has several parts train/loss/<part>;
 #   val/loss, and of a classifier val/accuracy, val/f1_macro, of a detector val/map_50, val/map_50_95;
-#   of that step lr/network, or where params set `transfer` lr/head and lr/backbone (0 while it is frozen).
+#   growth, where params set it: the number of the network, from 1;
+#   of that step lr/network, or where params set `transfer` lr/head, lr/backbone and lr/<first tensor of a
+#   part> (0 while it is frozen), or where a shallower network was grown from lr/network and lr/copied.
 # No times: outputs are functions of inputs.
 Epoch = dict[str, float]
-StopReason = Literal["epochs", "early_stopping"]
+StopReason = Literal["epochs", "early_stopping", "loss_below", "steps", "minutes"]
 
 
 class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,6 +33,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     code: str  # digest of the stage's code and packages
     stop_reason: StopReason
     best_epoch: int  # from 1
+    incidents: list[str] = []  # what went wrong and was mended: a training that diverged, memory that ran out
 
 
 def signature_of(*, stage: str, inputs: Mapping[str, str], params: Mapping[str, Any], code: str) -> str:

@@ -13,7 +13,8 @@ from torch.utils.data import DataLoader
 from toy_views import make_view
 
 from cnnpipe.datasets.classification import Batch, evaluation_loader, training_loader
-from cnnpipe.datasets.loading import EpochBatches, batches_of_epoch, pinned
+from cnnpipe.datasets.loading import EpochBatches, Share, batches_of_epoch, pinned
+from cnnpipe.datasets.orders import shuffled
 from cnnpipe.datasets.packs import OpenView, Picture, open_view, picture_at, positions_of
 from cnnpipe.datasets.records import Sample
 
@@ -72,9 +73,9 @@ def test_batches_are_uint8_bchw_with_their_classes(opened: OpenView[Sample]) -> 
 
 
 def test_an_epoch_is_a_permutation_of_train_and_nothing_else(opened: OpenView[Sample]) -> None:
-    batches = EpochBatches(opened, batch_size=5, seed=1)
+    batches = EpochBatches(opened, shuffled, batch_size=5, seed=1, share=Share())
     for epoch in (1, 2):
-        batches.set_epoch(epoch)
+        batches.go_to(epoch, 0)
         drawn = [draw.position for batch in batches for draw in batch]
         assert sorted(drawn) == positions_of(opened, "train")
         assert drawn != sorted(drawn)
@@ -140,7 +141,7 @@ def test_batches_hold_every_sample_once_and_none_a_single_one(
     all_train: OpenView[Sample], num_samples: int, batch_size: int
 ) -> None:
     some = msgspec.structs.replace(all_train, samples=all_train.samples[:num_samples])
-    batches = EpochBatches(some, batch_size=batch_size, seed=0)
+    batches = EpochBatches(some, shuffled, batch_size=batch_size, seed=0, share=Share())
     sizes = [len(batch) for batch in batches]
     assert sum(sizes) == num_samples
     assert len(sizes) == len(batches)

@@ -121,8 +121,8 @@ def test_a_broken_off_training_goes_on_to_the_same_weights(tmp_path: Path, preci
     whole = fit_toy(tmp_path / "whole", params, precision=precision)
     left = iter(range(2 * STEPS_PER_EPOCH + 1))
 
-    def train(epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        for batch in toy_epoch(epoch):
+    def train(epoch: int, first: int) -> Iterator[tuple[Tensor, Tensor]]:
+        for batch in toy_epoch(epoch, first):
             if next(left, None) is None:
                 raise KeyboardInterrupt
             yield batch
@@ -177,7 +177,7 @@ def test_a_detector_trains_in_the_gpus_precision_and_finds_on_the_cpu(tmp_path: 
     accelerator = make_accelerator(machine.device)
     precision = precision_on(machine.precision, accelerator.device)
     surroundings = Surroundings(accelerator, tmp_path / "c", lambda _row, _seconds: None, precision)
-    fitted = fit(job.first_network(), data, params, surroundings)
+    fitted = fit(job.first_network(params), data, params, surroundings)
     assert fitted.history[-1]["train/loss"] < fitted.history[0]["train/loss"]
     spec = job.spec(fitted.best_state, "0" * 64)
     found_by = build_detector(spec.network, shape_of(spec), weights="none", seed=0)

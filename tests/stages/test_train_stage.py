@@ -1,6 +1,6 @@
 """The stage train: what it writes, what it refuses, and how it goes on."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -49,7 +49,7 @@ class RecordedRun:
         self.steps.append(step)
         self.timed.append("time/epoch_seconds" in metrics and "images_per_second" in metrics)
 
-    def finish(self, status: str, *, stop_reason: str) -> None:
+    def finish(self, status: str, *, stop_reason: str, incidents: Sequence[str]) -> None:
         self.ended = f"{status} {stop_reason}"
 
     def __enter__(self) -> Self:
@@ -148,10 +148,10 @@ def test_a_stopped_training_goes_on_and_ends_in_the_same_files(
     whole = hashes()
     with monkeypatch.context() as patch:
 
-        def stop_in_epoch_2(loader: Any, epoch: int) -> Any:
+        def stop_in_epoch_2(loader: Any, epoch: int, first: int) -> Any:
             if epoch == 2:
                 raise KeyboardInterrupt
-            return batches_of_epoch(loader, epoch)
+            return batches_of_epoch(loader, epoch, first)
 
         patch.setattr(classify, "batches_of_epoch", stop_in_epoch_2)
         with pytest.raises(KeyboardInterrupt):
@@ -172,11 +172,11 @@ def test_checkpoints_lie_where_they_are_told_to_and_are_held_by_one_training(
     params = recipe(epochs=1, schedule={"name": "constant", "warmup_epochs": 0.0})
     found: list[str] = []
 
-    def look(loader: Any, epoch: int) -> Any:
+    def look(loader: Any, epoch: int, first: int) -> Any:
         found.extend(sorted(path.name for path in shared.iterdir()))
         with pytest.raises(BusyError, match=r"train@tiny: process \d+ \(train@tiny in project\) trains"):
             train(params)
-        return batches_of_epoch(loader, epoch)
+        return batches_of_epoch(loader, epoch, first)
 
     with monkeypatch.context() as patch:
         patch.setattr(classify, "batches_of_epoch", look)

@@ -39,14 +39,14 @@ def fit_view(folder: Path, view: Path, params: DetectParams, *, data: FitData[An
     job = prepare(view, params, MACHINE)
     with repeatable_torch(num_threads=1):
         surroundings = Surroundings(make_accelerator("cpu"), folder, lambda _row, _seconds: None)
-        return fit(job.first_network(), data or job.data(), params, surroundings)
+        return fit(job.first_network(params), data or job.data(), params, surroundings)
 
 
 def interrupted(job: Job, after_batches: int) -> FitData[Any]:
     left, data = iter(range(after_batches)), job.data()
 
-    def train(epoch: int) -> Iterator[Any]:
-        for batch in data.train(epoch):
+    def train(epoch: int, first: int) -> Iterator[Any]:
+        for batch in data.train(epoch, first):
             if next(left, None) is None:
                 raise KeyboardInterrupt
             yield batch
@@ -109,7 +109,7 @@ def test_a_frozen_backbone_stays_as_the_package_has_it(tmp_path: Path, view: Pat
     transfer = {"backbone_rate": 1.0, "frozen_epochs": 1, "batch_norm": "train"}
     params = toy_detect_params(epochs=2, transfer=transfer)
     job = prepare(view, params, MACHINE)
-    start = job.first_network().state_dict()
+    start = job.first_network(params).state_dict()
     with pytest.raises(KeyboardInterrupt):
         fit_view(tmp_path / "c", view, params, data=interrupted(job, 2))
     checkpoint = torch.load(tmp_path / "c" / "checkpoint.pt", weights_only=True)["network"]
@@ -175,8 +175,9 @@ def test_a_view_without_any_object_is_refused(view: Path) -> None:
 
 def test_a_side_of_no_use_is_refused(view: Path) -> None:
     size = {"side_px": 50, "channels": 3, "fit": "letterbox", "normalisation": "half"}
+    params = toy_detect_params(input=size)
     with pytest.raises(ParamsError, match="50 is no multiple of 32"):
-        prepare(view, toy_detect_params(input=size), MACHINE).first_network()
+        prepare(view, params, MACHINE).first_network(params)
 
 
 @pytest.mark.parametrize("network", ["fcos-lite0", FASTER, "fasterrcnn_mobilenet_v3_large_320_fpn"])
@@ -185,7 +186,7 @@ def test_a_detector_convolves_low_and_judges_in_float32(tmp_path: Path, view: Pa
     weights = "package" if "lite0" in network else "none"
     params = toy_detect_params(network=network, weights=weights, transfer=None)
     job = prepare(view, params, MACHINE)
-    objective, built = job.data().objective, job.first_network()
+    objective, built = job.data().objective, job.first_network(params)
     lowered = objective.may_be_lowered(built)
     assert len(lowered) == (2 if network == "fcos-lite0" else 4)
     of_low = {id(parameter) for part in lowered for parameter in part.parameters()}
@@ -194,7 +195,7 @@ def test_a_detector_convolves_low_and_judges_in_float32(tmp_path: Path, view: Pa
     for part in lowered:
         part.register_forward_hook(lambda _part, _inputs, output: given.extend(dtypes(output)))
     device = torch.device("cpu")
-    batch = next(iter(job.data().train(1)))
+    batch = next(iter(job.data().train(1, 0)))
     built.train()
     with repeatable_torch(num_threads=1), computing_in("bfloat16", lowered, device):
         losses = objective.losses(built, batch, device)
@@ -218,8 +219,22 @@ def test_a_detector_learns_in_lower_precision(tmp_path: Path, view: Path) -> Non
         surroundings = Surroundings(
             make_accelerator("cpu"), tmp_path / "c", lambda _row, _seconds: None, "bfloat16"
         )
-        low = fit(job.first_network(), job.data(), params, surroundings)
+        low = fit(job.first_network(params), job.data(), params, surroundings)
     plain = fit_view(tmp_path / "plain", view, params)
     assert low.history[-1]["train/loss"] < low.history[0]["train/loss"]
     assert low.history[-1]["val/loss"] == pytest.approx(plain.history[-1]["val/loss"], rel=0.1)
     assert low.history != plain.history
+
+
+@pytest.mark.parametrize("watch", ["map_75", "ar_10"])
+def test_any_of_cocos_numbers_can_be_watched(view: Path, watch: str) -> None:
+    params = toy_detect_params(watch=watch)
+    job = prepare(view, params, MACHINE)
+    found = job.data().objective.judge(job.first_network(params), job.data().val, torch.device("cpu"))
+    assert list(found) == ["loss", "map_50", "map_50_95", watch]
+    assert 0.0 <= found[watch] <= 1.0
+
+
+def test_what_val_has_no_object_for_cannot_be_watched(view: Path) -> None:
+    with pytest.raises(DataError, match=r"no object that map_large counts, on a square of \d+ px\n.*map_50"):
+        prepare(view, toy_detect_params(watch="map_large"), MACHINE)

@@ -48,8 +48,8 @@ def interrupted(after_batches: int, error: BaseException) -> FitData[Batch]:
     """Return the toy data, which raises `error` after so many batches of train."""
     left = iter(range(after_batches))
 
-    def train(epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        for batch in toy_epoch(epoch):
+    def train(epoch: int, first: int) -> Iterator[tuple[Tensor, Tensor]]:
+        for batch in toy_epoch(epoch, first):
             if next(left, None) is None:
                 raise error
             yield batch

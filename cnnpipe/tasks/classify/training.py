@@ -1,6 +1,6 @@
-"""What `train` needs of task `classify`: crops and their classes, a classifier, cross entropy."""
+"""What `train` needs of task `classify`: crops and their classes, a classifier, its loss, what it watches."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,20 +11,25 @@ from torch import Tensor
 from cnnpipe import files
 from cnnpipe.augmentation.policy import build_augmentation
 from cnnpipe.datasets.classification import evaluation_loader, training_loader
-from cnnpipe.datasets.loading import batches_of_epoch, pinned
+from cnnpipe.datasets.loading import batch_sizes, batches_of_epoch, pinned
 from cnnpipe.datasets.packs import OpenView, open_view
 from cnnpipe.datasets.records import VIEW_FILE, Sample
-from cnnpipe.errors import DataError
+from cnnpipe.errors import DataError, ParamsError
 from cnnpipe.inference.preprocessing import normalise_of, preprocess_of
 from cnnpipe.models.bundle import ModelSpec, Preprocessing
 from cnnpipe.models.networks import build_network
 from cnnpipe.models.shape import NetworkShape
 from cnnpipe.params.experiment import ClassifyParams, TrainParams
+from cnnpipe.params.load import did_you_mean
 from cnnpipe.params.network_options import NetworkOptions
-from cnnpipe.training.classification import Batch, classification_objective
+from cnnpipe.params.networks import auxiliary_weight_of
+from cnnpipe.training.class_weights import class_weights_of
+from cnnpipe.training.classification import Batch, Further, classification_objective, watchable
 from cnnpipe.training.devices import uses_cuda
+from cnnpipe.training.distillation import load_teacher
 from cnnpipe.training.fit import FitData
 from cnnpipe.training.job import Job, first_network, preprocessing_of, refuse_unlearnable
+from cnnpipe.training.processes import own_share
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,7 @@ class _Prepared:
     preprocessing: Preprocessing
     params: ClassifyParams
     machine: TrainParams
+    further: Further
 
 
 def prepare(view: Path, params: ClassifyParams, machine: TrainParams) -> Job:
@@ -41,14 +47,24 @@ def prepare(view: Path, params: ClassifyParams, machine: TrainParams) -> Job:
 
     Raises:
         DataError: the view is missing or damaged, or there is nothing in it to learn or to choose by.
+        ParamsError: the watched metric or a class weight is of a class that is not there.
+        ModelError: the teacher is missing or another one, or knows other classes.
     """
     opened = open_view(view)
     if len(opened.view.classes) < 2:
         what = f"holds {len(opened.view.classes)} class; a classifier needs two"
         raise DataError(str(view), what, "annotate objects of another class, or lower validate.min_side_px")
-    in_train = (sample.label for sample in opened.samples if sample.split == "train")
+    in_train = [sample.label for sample in opened.samples if sample.split == "train"]
     refuse_unlearnable(opened.view, in_train, where=str(view))
-    prepared = _Prepared(opened, view / VIEW_FILE, preprocessing_of(opened, params.input), params, machine)
+    _refuse_unwatchable(opened, params.watch, where=str(view))
+    prepared = _Prepared(
+        opened=opened,
+        view_file=view / VIEW_FILE,
+        preprocessing=preprocessing_of(opened, params.input),
+        params=params,
+        machine=machine,
+        further=_further(params, opened.view.classes, in_train),
+    )
     shape = NetworkShape(
         num_classes=len(opened.view.classes),
         channels=params.input.channels,
@@ -59,9 +75,32 @@ def prepare(view: Path, params: ClassifyParams, machine: TrainParams) -> Job:
     return Job(
         view=opened.view,
         view_file=prepared.view_file,
-        first_network=partial(first_network, build_network, shape, params),
+        first_network=partial(first_network, build_network, shape),
         data=partial(_data, prepared),
         spec=partial(_spec, prepared),
+    )
+
+
+def _refuse_unwatchable(opened: OpenView[Sample], watch: str, *, where: str) -> None:
+    """Check that val can be judged by the watched metric: its class is there, and has pictures in val."""
+    _, slash, label = watch.partition("/")
+    if slash and label not in opened.view.classes:
+        fix = f"{did_you_mean(label, opened.view.classes)}the classes are: {', '.join(opened.view.classes)}"
+        raise ParamsError("params.yaml", f"watch is {watch!r}, which is of no class", fix)
+    in_val = [sample.label for sample in opened.samples if sample.split == "val"]
+    if watch not in (known := watchable(opened.view.classes, in_val)):
+        fix = f"pin pictures of more classes to val, or watch one of: {', '.join(known)}"
+        raise DataError(where, f"{watch} is undefined on the pictures of val", fix)
+
+
+def _further(params: ClassifyParams, classes: Sequence[str], in_train: Iterable[str]) -> Further:
+    return Further(
+        class_weights=class_weights_of(params.loss, classes, in_train),
+        auxiliary_weight=auxiliary_weight_of(params.network, params.options),
+        mix=params.mix,
+        teacher=None if params.distillation is None else load_teacher(params.distillation, classes),
+        watch=params.watch,
+        classes=classes,
     )
 
 
@@ -79,6 +118,8 @@ def _data(prepared: _Prepared) -> FitData[Batch]:
         batch_size=params.batch_size,
         seed=params.seed,
         num_workers=prepared.machine.num_workers,
+        sampling=params.sampling,
+        share=own_share(),
     )
     val = evaluation_loader(
         prepared.opened,
@@ -90,9 +131,11 @@ def _data(prepared: _Prepared) -> FitData[Batch]:
     is_on_gpu = uses_cuda(prepared.machine.device)
     return FitData(
         train=partial(batches_of_epoch, pinned(loader, is_wanted=is_on_gpu)),
-        steps_per_epoch=len(loader),
+        batch_sizes=batch_sizes(loader),
         val=pinned(val, is_wanted=is_on_gpu),
-        objective=classification_objective(normalise_of(prepared.preprocessing), params.loss),
+        objective=classification_objective(
+            normalise_of(prepared.preprocessing), params.loss, prepared.further
+        ),
     )
 
 

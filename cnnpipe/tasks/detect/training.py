@@ -17,20 +17,22 @@ from cnnpipe.datasets.detection import (
     detect_evaluation_loader,
     detect_training_loader,
 )
-from cnnpipe.datasets.loading import batches_of_epoch, pinned
+from cnnpipe.datasets.loading import batch_sizes, batches_of_epoch, pinned
 from cnnpipe.datasets.packs import OpenView, open_detect_view
 from cnnpipe.datasets.records import VIEW_FILE, DetectSample
 from cnnpipe.errors import DataError
-from cnnpipe.evaluation.detection import Judged, best_f1_thresholds
+from cnnpipe.evaluation.detection import Judged, best_f1_thresholds, coco_numbers
+from cnnpipe.geometry.placement import onto_square, place
 from cnnpipe.inference.detector import Detector, Found, as_detector, detect_view, shape_of
 from cnnpipe.inference.preprocessing import normalise_of, preprocess_of
 from cnnpipe.models.bundle import Decoding, ModelSpec, Preprocessing
 from cnnpipe.models.detectors import DetectorShape, build_detector
-from cnnpipe.params.experiment import DetectParams, TrainParams
+from cnnpipe.params.experiment import DetectParams, InputParams, TrainParams
 from cnnpipe.training.detection import detection_objective
 from cnnpipe.training.devices import uses_cuda
 from cnnpipe.training.fit import FitData
 from cnnpipe.training.job import Job, first_network, preprocessing_of, refuse_unlearnable
+from cnnpipe.training.processes import own_share
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ def prepare(view: Path, params: DetectParams, machine: TrainParams) -> Job:
     """
     opened = open_detect_view(view)
     _refuse_unlearnable(opened, where=str(view))
+    _refuse_unwatchable(opened, params, where=str(view))
     prepared = _Prepared(view, opened, preprocessing_of(opened, params.input), params, machine)
     shape = DetectorShape(
         num_classes=len(opened.view.classes),
@@ -60,7 +63,7 @@ def prepare(view: Path, params: DetectParams, machine: TrainParams) -> Job:
     return Job(
         view=opened.view,
         view_file=view / VIEW_FILE,
-        first_network=partial(first_network, build_detector, shape, params),
+        first_network=partial(first_network, build_detector, shape),
         data=partial(_data, prepared),
         spec=partial(_spec, prepared),
     )
@@ -78,6 +81,24 @@ def _refuse_unlearnable(opened: OpenView[DetectSample], *, where: str) -> None:
     if not any(sample.boxes for sample in opened.samples if sample.split == "val"):
         fix = "annotate more pictures, raise split.val_fraction, or pin some with objects to val"
         raise DataError(where, "no object in val to choose the best epoch by", fix)
+
+
+def _refuse_unwatchable(opened: OpenView[DetectSample], params: DetectParams, *, where: str) -> None:
+    """Check that val has what the watched metric counts, e.g. objects small on the network's square."""
+    in_val = [sample for sample in opened.samples if sample.split == "val" and sample.copy == 0]
+    perfect = [_found_whole(sample, params.input) for sample in in_val]
+    known = ["loss", *coco_numbers(perfect, num_classes=len(opened.view.classes))]
+    if params.watch not in known:
+        what = f"val has no object that {params.watch} counts, on a square of {params.input.side_px} px"
+        raise DataError(where, what, f"watch one of: {', '.join(known)}")
+
+
+def _found_whole(sample: DetectSample, params: InputParams) -> Judged:
+    """Return a picture in which every object is found, on the network's square."""
+    placement = place(sample.width, sample.height, side_px=params.side_px, fit=params.fit)
+    boxes_N4 = onto_square(boxes_of(sample), placement)
+    class_N = np.array(sample.class_index, dtype=np.int64)
+    return Judged(boxes_N4, class_N, boxes_N4, np.ones(len(class_N)), class_N)
 
 
 def _decoding(params: DetectParams) -> Decoding:
@@ -98,6 +119,7 @@ def _data(prepared: _Prepared) -> FitData[DetectBatch]:
         batch_size=params.batch_size,
         seed=params.seed,
         num_workers=prepared.machine.num_workers,
+        share=own_share(),
     )
     val = detect_evaluation_loader(
         prepared.opened,
@@ -111,9 +133,11 @@ def _data(prepared: _Prepared) -> FitData[DetectBatch]:
     is_on_gpu = uses_cuda(prepared.machine.device)
     return FitData(
         train=partial(batches_of_epoch, pinned(loader, is_wanted=is_on_gpu)),
-        steps_per_epoch=len(loader),
+        batch_sizes=batch_sizes(loader),
         val=pinned(val, is_wanted=is_on_gpu),
-        objective=detection_objective(normalise_of(preprocessing), num_classes=num_classes),
+        objective=detection_objective(
+            normalise_of(preprocessing), num_classes=num_classes, watch=params.watch
+        ),
     )
 
 
