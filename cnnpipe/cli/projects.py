@@ -23,9 +23,10 @@ def init(  # noqa: PLR0913, PLR0917 (one per option)
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="The new project: absent, or empty.")],
     annotations: Annotated[list[Path], typer.Option(help="A VIA file; repeat it for several.")],
     images: Annotated[Path, typer.Option(help="The folder that holds the pictures.")],
-    task: Annotated[Literal["classify", "detect"], typer.Option(help="What is to be learnt.")],
+    task: Annotated[Literal["classify", "detect", "regress"], typer.Option(help="What is to be learnt.")],
     label: Annotated[
-        str | None, typer.Option(help="The attribute with the class, where the guess would be wrong.")
+        str | None,
+        typer.Option(help="The attribute with the class, or the number, where the guess would be wrong."),
     ] = None,
     labels: Annotated[
         Path | None,
@@ -107,7 +108,8 @@ def _print_made(made: "Made", directory: Path) -> None:
     classes = ", ".join(f"{label} {count}" for label, count in class_counts(made.survey).items())
     typer.echo(f"project: {made.directory}")
     typer.echo(f"data:    {describe(made.survey)}")
-    typer.echo(f"classes: {classes}")
+    if classes:
+        typer.echo(f"classes: {classes}")
     for code, number in Counter(finding.code for finding in made.survey.findings).most_common():
         typer.echo(f"noticed: {number} {code}")
     for note in _notes(made):

@@ -54,10 +54,37 @@ def crop_window(box: Box, *, margin_fraction: float, square: bool, width: int, h
     )
 
 
+def middle_window(box: Box, *, side_px: int, width: int, height: int) -> Window:
+    """Return a square window around the middle of a box, moved into the picture where it would leave it.
+
+    All objects of all pictures are then seen at one scale, whatever their size.
+
+    Args:
+        box: of the object, inside the picture, pixels.
+        side_px: of the window; a smaller picture clips it.
+        width: of the picture, pixels.
+        height: the same.
+    """
+    x_min = _moved((box.x_min + box.x_max - side_px) / 2.0, side_px, width)
+    y_min = _moved((box.y_min + box.y_max - side_px) / 2.0, side_px, height)
+    return Window(
+        x_min=x_min,
+        y_min=y_min,
+        x_max=min(x_min + side_px, width),
+        y_max=min(y_min + side_px, height),
+        is_clipped=side_px > min(width, height),
+    )
+
+
 def packed_size(width: int, height: int, *, max_side_px: int) -> tuple[int, int]:
     """Return width and height at which a crop is packed: shrunk to `max_side_px`, never enlarged."""
     scale = min(1.0, max_side_px / max(width, height))
     return max(1, round(width * scale)), max(1, round(height * scale))
+
+
+def _moved(start: float, length: int, limit: int) -> int:
+    """Return the whole pixel at which a span begins that is to lie within 0 and `limit`."""
+    return max(0, min(math.floor(start + 0.5), limit - length))
 
 
 def _span(low: float, high: float, length: float | None) -> tuple[int, int]:

@@ -22,6 +22,7 @@ from cnnpipe.datasets.records import (
     VIEW_FILE,
     DetectSample,
     PackedSample,
+    RegressSample,
     Sample,
     Task,
     View,
@@ -109,6 +110,11 @@ def open_view(folder: Path) -> OpenView[Sample]:
 def open_detect_view(folder: Path) -> OpenView[DetectSample]:
     """Return the detection view in `folder`, as `open_view` does."""
     return _open(folder, "detect", DetectSample)
+
+
+def open_regress_view(folder: Path) -> OpenView[RegressSample]:
+    """Return the regression view in `folder`, as `open_view` does."""
+    return _open(folder, "regress", RegressSample)
 
 
 def picture_at(opened: OpenView[AnySample], position: int) -> Picture:

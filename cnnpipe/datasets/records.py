@@ -7,7 +7,7 @@ import msgspec
 from cnnpipe.annotations import Split
 from cnnpipe.geometry.boxes import Box
 
-Task = Literal["classify", "detect"]
+Task = Literal["classify", "detect", "regress"]
 
 VIEW_FILE = "view.json"
 SAMPLES_FILE = "samples.jsonl"
@@ -27,12 +27,23 @@ class PackedSample(msgspec.Struct, frozen=True, kw_only=True):
     height: int
 
 
-class Sample(PackedSample, frozen=True, kw_only=True):
-    """One picture of a classification view: an object crop ("<image_id>#<region>") or a whole picture."""
+class CropSample(PackedSample, frozen=True, kw_only=True):
+    """An object crop ("<image_id>#<region>") or a whole picture."""
 
     region: int | None  # None: the whole picture
+
+
+class Sample(CropSample, frozen=True, kw_only=True):
+    """One picture of a classification view."""
+
     label: str
     class_index: int  # 0-based
+
+
+class RegressSample(CropSample, frozen=True, kw_only=True):
+    """One picture of a regression view."""
+
+    value: float  # the truth, in the unit of its attribute; finite
 
 
 class DetectSample(PackedSample, frozen=True, kw_only=True):
@@ -49,9 +60,9 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     """A view as a whole. Pixels are uint8 HWC, RGB or one channel, one picture after the other."""
 
     task: Task
-    source: Literal["objects", "pictures"]  # what carries the class: regions, or whole pictures
-    label_attribute: str  # of VIA, that holds the class
-    classes: list[str]  # sorted; the position is the class_index
+    source: Literal["objects", "pictures"]  # what carries the class or number: regions, or whole pictures
+    label_attribute: str  # of VIA, that holds it
+    classes: list[str]  # sorted; the position is the class_index; of task regress there is none
     channels: int
     max_side_px: int
     num_samples: dict[Split, int]

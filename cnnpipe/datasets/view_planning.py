@@ -43,13 +43,10 @@ class PlannedView(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     draw_preview: Callable[[Path, Path], None]  # from the folder of the written view to the file of the sheet
 
 
-def sieve(
+def partition(
     candidates: Iterable[AnyCandidate], reason_to_leave_out: Callable[[AnyCandidate], str | None]
 ) -> tuple[list[AnyCandidate], dict[str, list[AnyCandidate]]]:
-    """Return the candidates that stay, and the others by reason.
-
-    A class without a candidate in train cannot be learnt: its candidates in val and test are left out, too.
-    """
+    """Return the candidates that stay, and the others by reason."""
     usable: list[AnyCandidate] = []
     lost: dict[str, list[AnyCandidate]] = {}
     for candidate in candidates:
@@ -58,6 +55,17 @@ def sieve(
             usable.append(candidate)
         else:
             lost.setdefault(reason, []).append(candidate)
+    return usable, lost
+
+
+def sieve(
+    candidates: Iterable[AnyCandidate], reason_to_leave_out: Callable[[AnyCandidate], str | None]
+) -> tuple[list[AnyCandidate], dict[str, list[AnyCandidate]]]:
+    """Return the candidates that stay, and the others by reason.
+
+    A class without a candidate in train cannot be learnt: its candidates in val and test are left out, too.
+    """
+    usable, lost = partition(candidates, reason_to_leave_out)
     learnt = {candidate.label for candidate in usable if candidate.split == "train"}
     unlearnt = [candidate for candidate in usable if candidate.label not in learnt]
     if unlearnt:

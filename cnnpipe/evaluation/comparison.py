@@ -28,7 +28,8 @@ class ComparedExperiment(msgspec.Struct, frozen=True, kw_only=True):
     metric: str  # what val and test are, e.g. "accuracy"
     val: Measured | None  # None: the metric is undefined there
     test: Measured | None
-    rank: int | None  # by the metric on val, 1 is best; equal values share a rank; None: no value on val
+    # by the metric on val, 1 is best, of errors the smallest; equal values share one; None: no value on val
+    rank: int | None
 
 
 class PairedDifference(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,7 +40,7 @@ class PairedDifference(msgspec.Struct, frozen=True, kw_only=True):
     first: str  # of the two, the one of better rank
     second: str
     difference: Measured  # first minus second
-    only_first_right: int  # test samples that only the first classifies rightly
+    only_first_right: int  # test samples that only the first has right; of regressors, where it errs less
     only_second_right: int
 
 

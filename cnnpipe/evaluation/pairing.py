@@ -17,7 +17,8 @@ class Resampled(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     """What one experiment says of test, as far as others are compared with it."""
 
     metric: Floats  # of every resample, (B,); drawn alike for all that were judged on the same samples
-    is_right: Bools  # of every sample or object, (N,), in one order for the same data
+    # of every sample or object, (N,), in one order for the same data: is it right, or how small is its error
+    merit: Bools | Floats
     num_samples: int  # that the bootstrap draws from
     has_intervals: bool  # there are two groups at least
 

@@ -21,6 +21,16 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
     scores: dict[str, float]  # by class, in [0, 1], sum 1
 
 
+class ValuePrediction(msgspec.Struct, frozen=True, kw_only=True):
+    """Truth and prediction of one sample of a regressor, in the unit of the attribute."""
+
+    image_id: str
+    region: int | None  # None: the whole picture
+    group: str  # the bootstrap draws groups
+    truth: float
+    value: float
+
+
 class TrueObject(msgspec.Struct, frozen=True, kw_only=True):
     """An object as it was annotated."""
 

@@ -1,7 +1,8 @@
 """Champion and challenger: what a gate decides of one task, by which rule, and in which words.
 
 Chosen on val, reported on test: the candidate is the best on val, and takes the champion's place only where
-its lead on test surpasses the margin with the whole interval.
+its lead on test surpasses the margin with the whole interval. Of errors, which are better when smaller, the
+lead is by how much the candidate's is smaller.
 """
 
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from cnnpipe.evaluation.comparison import Measured
+from cnnpipe.params.watching import is_better_when_smaller
 
 Verdict = Literal["first", "promoted", "kept", "refused"]
 
@@ -85,12 +87,13 @@ class Settled(NamedTuple):
     challenger: int | None
 
 
-def verdict_of(
+def verdict_of(  # noqa: PLR0913 (each decides)
     candidate: Standing,
     champion: Standing | None,
     contest: Contest | None,
     *,
     margin: float,
+    metric: str,
     by_person: bool = False,
 ) -> Verdict:
     """Return what becomes of a candidate.
@@ -99,7 +102,8 @@ def verdict_of(
         candidate: the best on val, or whom a person named.
         champion: who stands there now, if anyone.
         contest: the two of them, compared; None: there is no need.
-        margin: what the lower end of the difference must surpass.
+        margin: what the lower end of the lead must surpass.
+        metric: that decides.
         by_person: the candidate takes the place whatever the difference is.
     """
     if champion is None:
@@ -110,7 +114,7 @@ def verdict_of(
         return "promoted"
     if contest is None or contest.obstacle is not None or contest.difference is None:
         return "refused"
-    low = contest.difference.ci_low
+    low = _lead(contest.difference, metric).ci_low
     return "promoted" if low is not None and low > margin else "refused"
 
 
@@ -137,21 +141,20 @@ def reason_of(  # noqa: PLR0913 (each says a part of the sentence)
         way_out = f"`cnnpipe register --promote {name}` makes it the champion all the same"
         return f"{name} is the best on val, but {contest.obstacle}; {way_out}"
     difference = None if contest is None else contest.difference
-    return f"{name} {lead_of(difference, margin=margin)}"
+    return f"{name} {lead_of(difference, metric=metric, margin=margin)}"
 
 
-def lead_of(difference: Measured | None, *, margin: float) -> str:
+def lead_of(difference: Measured | None, *, metric: str, margin: float) -> str:
     """Return how far ahead a candidate is on test, and whether that is enough."""
     if difference is None:
         return "cannot be compared on test: the metric is undefined there"
-    ahead = "leads" if difference.value >= 0 else "is behind"
-    said = f"{ahead} by {abs(difference.value):.3f} on test"
-    if difference.ci_low is None or difference.ci_high is None:
+    lead = _lead(difference, metric)
+    ahead = "leads" if lead.value >= 0 else "is behind"
+    said = f"{ahead} by {abs(lead.value):.3f} on test"
+    if lead.ci_low is None or lead.ci_high is None:
         return f"{said}, without an interval: all of test is one group"
-    passes = "surpasses" if difference.ci_low > margin else "does not surpass"
-    return (
-        f"{said}, interval {difference.ci_low:.3f} to {difference.ci_high:.3f} {passes} the margin {margin}"
-    )
+    passes = "surpasses" if lead.ci_low > margin else "does not surpass"
+    return f"{said}, interval {lead.ci_low:.3f} to {lead.ci_high:.3f} {passes} the margin {margin}"
 
 
 def worth_of(standing: Standing, metric: str) -> str:
@@ -172,14 +175,20 @@ def said_of(decision: TaskDecision) -> str:
     return f"{decision.task}: {place}: {decision.reason}"
 
 
-def challenger_of(champion: Standing, others: Sequence[Standing]) -> Standing | None:
-    """Return the best other one on val; of equal ones the first."""
+def challenger_of(champion: Standing, others: Sequence[Standing], *, metric: str) -> Standing | None:
+    """Return the best other one on val by the metric; of equal ones the first."""
     judged = [
         (one.val.value, one)
         for one in others
         if one.val is not None and one is not champion and one.signature != champion.signature
     ]
-    return max(judged, key=lambda pair: pair[0])[1] if judged else None
+    best = min if is_better_when_smaller(metric) else max
+    return best(judged, key=lambda pair: pair[0])[1] if judged else None
+
+
+def _lead(difference: Measured, metric: str) -> Measured:
+    """Return by how much a candidate is better, given candidate minus champion."""
+    return mirrored(difference) if is_better_when_smaller(metric) else difference
 
 
 def mirrored(difference: Measured) -> Measured:

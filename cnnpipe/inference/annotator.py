@@ -23,6 +23,7 @@ from cnnpipe.inference.classifier import Classifier, load_classifier
 from cnnpipe.inference.detector import Detector, Found, detect_pictures, load_detector
 from cnnpipe.inference.forward import forward_batches, softmax
 from cnnpipe.inference.preprocessing import normalise_of, preprocess_of
+from cnnpipe.inference.regressor import Regressor, load_regressor, values_of_pictures
 from cnnpipe.models.bundle import MODEL_FILE, ModelSpec
 
 _NO_THRESHOLD: Final = 0.5  # of a class for which none was chosen on val
@@ -30,10 +31,11 @@ _BOX_DIGITS: Final = 2  # of a pixel; more are noise
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """What a network says of one picture: of a classifier the scores, of a detector the boxes."""
+    """What a network says of one picture: a classifier scores, a detector boxes, a regressor a number."""
 
     scores: dict[str, float] | None = None  # by class, in [0, 1], sum 1
     detections: list[Detection] | None = None  # the best score first
+    value: float | None = None  # in the unit of the model's target
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ def open_annotator(folder: Path, *, threshold: float | None = None) -> Annotator
 
 def _check_threshold(spec: ModelSpec, threshold: float) -> None:
     if spec.decoding is None:
-        fix = "leave the option out: a classifier names the class with the best score"
+        fix = "leave the option out: only boxes have a score from which they count"
         raise ParamsError("--threshold", "is for detectors, and this model is none", fix)
     floor = spec.decoding.score_floor
     if threshold < floor:
@@ -88,9 +90,14 @@ def _open_detector(folder: Path, threshold: float | None) -> Annotator:
     return Annotator(spec=spec, annotate=partial(_detect, detector, thresholds_K))
 
 
-_OPENERS: Final[Mapping[Literal["classify", "detect"], Callable[[Path, float | None], Annotator]]] = (
-    MappingProxyType({"classify": _open_classifier, "detect": _open_detector})
-)
+def _open_regressor(folder: Path, _threshold: float | None) -> Annotator:
+    regressor = load_regressor(folder)
+    return Annotator(spec=regressor.spec, annotate=partial(_regress, regressor))
+
+
+_OPENERS: Final[
+    Mapping[Literal["classify", "detect", "regress"], Callable[[Path, float | None], Annotator]]
+] = MappingProxyType({"classify": _open_classifier, "detect": _open_detector, "regress": _open_regressor})
 
 
 def _classify(classifier: Classifier, pictures: Sequence[Picture]) -> list[Answer]:
@@ -108,6 +115,10 @@ def _classify(classifier: Classifier, pictures: Sequence[Picture]) -> list[Answe
     )
     scores_BK = softmax(logits_BK).tolist()
     return [Answer(scores=dict(zip(spec.classes, scores_K, strict=True))) for scores_K in scores_BK]
+
+
+def _regress(regressor: Regressor, pictures: Sequence[Picture]) -> list[Answer]:
+    return [Answer(value=value) for value in values_of_pictures(regressor, pictures).tolist()]
 
 
 def _detect(

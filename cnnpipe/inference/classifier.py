@@ -11,19 +11,14 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from cnnpipe import files
 from cnnpipe.annotations import Split
 from cnnpipe.datasets.classification import evaluation_loader
 from cnnpipe.datasets.packs import open_view
-from cnnpipe.errors import DataError, ModelError, ParamsError
 from cnnpipe.inference.forward import forward_batches, softmax
+from cnnpipe.inference.picture_network import load_picture_network
 from cnnpipe.inference.preprocessing import normalise_of, preprocess_of
 from cnnpipe.inference.torch_settings import repeatable_torch
-from cnnpipe.models.bundle import MODEL_FILE, WEIGHTS_FILE, ModelSpec
-from cnnpipe.models.networks import build_network
-from cnnpipe.models.shape import NetworkShape
-from cnnpipe.models.weights import read_weights
-from cnnpipe.params.network_options import NetworkOptions
+from cnnpipe.models.bundle import ModelSpec
 
 _BATCH_SIZE = 64
 
@@ -42,15 +37,8 @@ def load_classifier(folder: Path) -> Classifier:
     Raises:
         ModelError: a file is missing, damaged, or does not fit the other.
     """
-    try:
-        spec = files.read_json(folder / MODEL_FILE, ModelSpec)
-        network = build_network(spec.network, _shape_of(spec), weights="none", seed=0)
-    except (DataError, ParamsError) as error:
-        fix = "restore the folder (dvc checkout), or train again"
-        raise ModelError(str(folder / MODEL_FILE), error.what, fix) from error
-    read_weights(folder / WEIGHTS_FILE, network, sha256=spec.weights_sha256)
-    # channels last: see to_network
-    return Classifier(spec=spec, network=network.to(memory_format=torch.channels_last).eval())
+    spec, network = load_picture_network(folder)
+    return Classifier(spec=spec, network=network)
 
 
 def predict_view(classifier: Classifier, view: Path, split: Split) -> npt.NDArray[np.float64]:
@@ -82,13 +70,3 @@ def predict_view(classifier: Classifier, view: Path, split: Split) -> npt.NDArra
             classifier.network, loader, normalise_of(spec.preprocessing), device=torch.device("cpu")
         )
     return softmax(logits_NK.reshape(-1, len(spec.classes)))
-
-
-def _shape_of(spec: ModelSpec) -> NetworkShape:
-    return NetworkShape(
-        num_classes=len(spec.classes),
-        channels=spec.preprocessing.channels,
-        side_px=spec.preprocessing.side_px,
-        dropout=spec.dropout,
-        options=NetworkOptions.model_validate(spec.options),
-    )

@@ -20,27 +20,43 @@ def forward_batches(
     *,
     device: torch.device,
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
-    """Return the logits of every sample and its target.
+    """Return the logits of every sample and its class_index; arguments as of `forward`.
+
+    Returns:
+        logits_NK and targets_N; both empty when there is no batch.
+    """
+    logits_NK, targets_N = forward(network, batches, normalise, device=device)
+    return logits_NK.numpy(), targets_N.long().numpy()
+
+
+def forward(
+    network: nn.Module,
+    batches: Iterable[tuple[Tensor, Tensor]],
+    normalise: Normalise,
+    *,
+    device: torch.device,
+) -> tuple[Tensor, Tensor]:
+    """Return the outputs of every sample and its target, both on the CPU.
 
     Args:
-        network: a classifier on `device`; left in evaluation mode.
+        network: of a classifier or a regressor, on `device`; left in evaluation mode.
         batches: pictures_BCHW uint8 and targets_B, in the order wanted.
         normalise: from uint8 to what the network sees.
         device: where the network is.
 
     Returns:
-        logits_NK and targets_N; both empty when there is no batch.
+        outputs_NK float64 and targets_N; both empty when there is no batch.
     """
     network.eval()
-    logits, targets = [], []
+    outputs, targets = [], []
     with torch.inference_mode():
         for pictures_BCHW, targets_B in batches:
-            logits.append(network(to_network(pictures_BCHW, normalise, device=device)))
+            outputs.append(network(to_network(pictures_BCHW, normalise, device=device)))
             targets.append(targets_B)
-    if not logits:
-        return np.zeros((0, 0)), np.zeros(0, dtype=np.int64)
+    if not outputs:
+        return torch.zeros(0, 0, dtype=torch.float64), torch.zeros(0)
     # fetched at the end: a GPU would wait for each batch to be fetched
-    return torch.cat(logits).cpu().double().numpy(), torch.cat(targets).long().numpy()
+    return torch.cat(outputs).cpu().double(), torch.cat(targets)
 
 
 def to_network(pictures_BCHW: Tensor, normalise: Normalise, *, device: torch.device) -> Tensor:

@@ -20,8 +20,8 @@ class CropFlipParams(Params):
     flip_vertical: Probability
 
 
-class ClassifyViewParams(Params):
-    """Section `augment.classify`: what classification reads."""
+class CropViewParams(Params):
+    """What views have that hold crops of objects, or whole pictures."""
 
     source: Literal["objects", "pictures"]
     margin_fraction: Annotated[float, Field(ge=0.0, le=2.0)]
@@ -32,6 +32,18 @@ class ClassifyViewParams(Params):
     seed: int
     copies: Annotated[int, Field(ge=0, le=100)]
     copy_transform: CropFlipParams
+
+
+class ClassifyViewParams(CropViewParams):
+    """Section `augment.classify`: what classification reads."""
+
+
+class RegressViewParams(CropViewParams):
+    """Section `augment.regress`: what regression reads, pictures with a number each."""
+
+    attribute: Annotated[str, Field(min_length=1)]  # of VIA, that holds the number: of regions, or of files
+    # side of a window around the middle of each object, pixels: its size is then seen; left out: its box
+    window_px: Annotated[int, Field(ge=8, le=4096)] | None = None
 
 
 class DetectViewParams(Params):
@@ -51,20 +63,24 @@ class AugmentParams(Params):
 
     classify: ClassifyViewParams | None = None
     detect: DetectViewParams | None = None
+    regress: RegressViewParams | None = None
 
     @model_validator(mode="after")
     def _there_is_a_view(self) -> Self:
-        if self.classify is None and self.detect is None:
-            raise ValueError("it has no view; write classify or detect, see the params.yaml of the demo")
+        if self.classify is None and self.detect is None and self.regress is None:
+            what = "it has no view; write classify, detect or regress, see the params.yaml of the demo"
+            raise ValueError(what)
         return self
 
 
-VIEW_KINDS: Final[Mapping[str, type[ClassifyViewParams] | type[DetectViewParams]]] = MappingProxyType(
-    {"classify": ClassifyViewParams, "detect": DetectViewParams}
+ViewParams = ClassifyViewParams | DetectViewParams | RegressViewParams
+
+VIEW_KINDS: Final[Mapping[str, type[ViewParams]]] = MappingProxyType(
+    {"classify": ClassifyViewParams, "detect": DetectViewParams, "regress": RegressViewParams}
 )
 
 
-def load_view(path: Path, view: str) -> ClassifyViewParams | DetectViewParams:
+def load_view(path: Path, view: str) -> ViewParams:
     """Return section `augment.<view>` of params.yaml.
 
     Raises:

@@ -21,6 +21,7 @@ class CompareParams(Params):
 
     classify: Literal["accuracy", "f1_macro", "roc_auc_macro"] | None = None
     detect: Literal["map_50", "map_50_95"] | None = None
+    regress: Literal["mae", "mse", "rmse", "r2"] | None = None
     seed: int
     bootstrap_samples: Annotated[int, Field(ge=100, le=100_000)]
     confidence: Annotated[float, Field(gt=0.5, lt=1.0)]

@@ -32,7 +32,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     annotations: Sequence[Path]
     images_dir: Path
     task: Task
-    label: str | None  # the attribute with the class; None: guess
+    label: str | None  # the attribute with the class or number; None: guess
     labels: Path | None = None  # a file that says which class each spelling means
     label_text: LabelText | None = None  # None: by the kind of the files
     default_label: str | None = None  # class of a region that says none; None: it is left out
@@ -69,7 +69,8 @@ def init(request: Request, say: Callable[[str], None]) -> Made:
     with _unfinished(directory) as part:
         originals = read_originals(request.annotations, request.images_dir)
         found = survey(originals, wishes)
-        say(f"found {scaffold.describe(found)}; the class is {found.label.attribute!r} ({found.label.why})")
+        choice = f"{scaffold.learnt(found)} is {found.label.attribute!r} ({found.label.why})"
+        say(f"found {scaffold.describe(found)}; {choice}")
         layout = lay_out(originals)
         _bring_data(part / paths.RAW, originals, layout, say)
         files = scaffold.write_project_files(part, directory.name, found, layout)

@@ -7,6 +7,7 @@ its pictures were drawn, and nothing about a picture is kept in memory longer.
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -61,7 +62,7 @@ class Predicted(msgspec.Struct, frozen=True, kw_only=True):
     num_pictures: int
     num_taken_over: int  # from a former run
     num_failed: int
-    num_detections: int | None  # None: of a classifier
+    num_detections: int | None  # None: not of a detector
     first_error: PicturePrediction | None
 
 
@@ -129,7 +130,7 @@ def _lines(job: PredictJob, annotator: Annotator, names: Iterable[str]) -> Gener
     with closing(picture_batches(names, reading)) as batches, repeatable_torch(num_threads=1):
         answered = (_answer(annotator, batch) for batch in batches)
         if job.settings.drawn:
-            yield from _drawn(answered, annotator.spec.classes, job.out)
+            yield from _drawn(answered, annotator.spec, job.out)
         else:
             yield from (lines for _, lines in answered)
 
@@ -140,17 +141,17 @@ def _answer(annotator: Annotator, batch: list[LoadedPicture]) -> tuple[list[Load
 
 
 def _drawn(
-    answered: Iterator[tuple[list[LoadedPicture], _Lines]], classes: list[str], out: Path
+    answered: Iterator[tuple[list[LoadedPicture], _Lines]], spec: ModelSpec, out: Path
 ) -> Iterator[_Lines]:
     """Yield the lines of each batch when its pictures are drawn: while the next one is with the network."""
-    colours = {label: number for number, label in enumerate(classes)}
+    marks_of = partial(_marks, spec)
     with ThreadPoolExecutor(_NUM_PAINTERS, thread_name_prefix="draw") as pool:
         waiting: tuple[_Lines, list[Future[None]]] | None = None
         try:
             for batch, lines in answered:
                 pairs = zip(batch, lines, strict=True)
                 drawing = [
-                    pool.submit(_draw, *pair, colours, out) for pair in pairs if pair[0].pixels is not None
+                    pool.submit(_draw, *pair, marks_of, out) for pair in pairs if pair[0].pixels is not None
                 ]
                 if waiting is not None:
                     yield _finished(*waiting)
@@ -167,13 +168,21 @@ def _finished(lines: _Lines, drawing: list[Future[None]]) -> _Lines:
     return lines
 
 
-def _draw(picture: LoadedPicture, line: PicturePrediction, colours: dict[str, int], out: Path) -> None:
+def _draw(
+    picture: LoadedPicture,
+    line: PicturePrediction,
+    marks_of: Callable[[PicturePrediction], list[Mark]],
+    out: Path,
+) -> None:
     if picture.pixels is not None:
-        content = draw_marks(picture.pixels, _marks(line, colours))
+        content = draw_marks(picture.pixels, marks_of(line))
         files.write_bytes(drawn_path(out, picture.name), content)
 
 
-def _marks(line: PicturePrediction, colours: dict[str, int]) -> list[Mark]:
+def _marks(spec: ModelSpec, line: PicturePrediction) -> list[Mark]:
+    if line.value is not None:
+        return [Mark(text=f"{spec.label_attribute} {line.value:.4g}", colour=0)]
+    colours = {label: number for number, label in enumerate(spec.classes)}
     if line.label is not None:
         return [Mark(text=f"{line.label} {line.score:.2f}", colour=colours[line.label])]
     return [

@@ -37,6 +37,7 @@ def line_of(picture: LoadedPicture, answer: Answer | None) -> PicturePrediction:
         detections=None
         if answer.detections is None
         else [msgspec.structs.replace(each, score=_rounded(each.score)) for each in answer.detections],
+        value=None if answer.value is None else _in_short(answer.value),
     )
 
 
@@ -46,6 +47,11 @@ def read_predictions(path: Path) -> Iterator[PicturePrediction]:
     with path.open("rb") as file:
         for line in file:
             yield decoder.decode(line)
+
+
+def _in_short(value: float) -> float:
+    """Return a number of any unit with six digits that count: more differ from batch to batch."""
+    return float(f"{value:.{_SCORE_DIGITS}g}")
 
 
 def _rounded(score: float) -> float:

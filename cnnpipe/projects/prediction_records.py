@@ -27,12 +27,13 @@ class PicturePrediction(msgspec.Struct, frozen=True, kw_only=True, omit_defaults
     score: float | None = None
     scores: dict[str, float] | None = None  # by class, in [0, 1], sum 1
     detections: list[Detection] | None = None  # of a detector: the best score first
+    value: float | None = None  # of a regressor: in the unit of the attribute it learnt
 
 
 class PredictModel(msgspec.Struct, frozen=True, kw_only=True):
     """The model that was asked."""
 
-    task: Literal["classify", "detect"]
+    task: Literal["classify", "detect", "regress"]
     network: str
     weights_sha256: str
     model_sha256: str  # of model.json: classes, preprocessing, thresholds

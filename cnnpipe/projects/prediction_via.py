@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from cnnpipe.evaluation.predictions import Detection
 from cnnpipe.files import write_bytes
+from cnnpipe.formats.via.numbers import text_of
 from cnnpipe.formats.via.records import DeclaredAttribute, ViaEntry, ViaFile, ViaRegion
 from cnnpipe.formats.via.review import CHECKED, REVIEW_ATTRIBUTE, SCORE_ATTRIBUTE, UNCHECKED
 from cnnpipe.formats.via.write_project import write_project
@@ -32,18 +33,18 @@ def write_predictions(
 ) -> None:
     """Write a project with one region per detection; pictures that could not be read are left out.
 
-    Of a classifier, a picture has one region all over it where the model learnt objects, and none where it
-    learnt whole pictures: then its class is a file attribute.
+    Of a classifier or a regressor, a picture has one region all over it where the model learnt objects, and
+    none where it learnt whole pictures: then its class, or its number as text, is a file attribute.
 
     Args:
         path: the project; written whole.
         predictions: the lines of predictions.jsonl.
-        spec: the model; its `label_attribute` holds the classes.
+        spec: the model; its `label_attribute` holds the classes, or the number.
         root: the folder of the pictures, absolute: VIA shows them without a question.
         name: what VIA calls the project.
     """
     is_of_pictures = _is_of_pictures(spec)
-    of_regions = {} if is_of_pictures else _declared(spec, {SCORE_ATTRIBUTE: _SCORE})
+    of_regions = {} if is_of_pictures else _declared(spec, {} if spec.target else {SCORE_ATTRIBUTE: _SCORE})
     entries = tuple(_entries(predictions, spec))
     file = ViaFile(
         kind="project-json",
@@ -64,7 +65,10 @@ def write_predictions(
 
 
 def _declared(spec: ModelSpec, others: Mapping[str, DeclaredAttribute]) -> dict[str, DeclaredAttribute]:
-    """Return the attribute of the class, which VIA shows first, and others of another name."""
+    """Return the attribute of the class or number, which VIA shows first, and others of another name."""
+    if spec.target is not None:
+        number = DeclaredAttribute(type="text", description="a number", options={})
+        return {spec.label_attribute: number} | {**others, spec.label_attribute: number}
     options = {label: label for label in spec.classes}
     label = DeclaredAttribute(type="dropdown", description="the class", options=options)
     return {spec.label_attribute: label} | {**others, spec.label_attribute: label}
@@ -75,7 +79,7 @@ def _labelled_by(attribute: str | None) -> dict[str, Any]:
 
 
 def _is_of_pictures(spec: ModelSpec) -> bool:
-    return spec.task == "classify" and spec.source == "pictures"
+    return spec.task != "detect" and spec.source == "pictures"
 
 
 def _entries(predictions: Iterable[PicturePrediction], spec: ModelSpec) -> Iterator[ViaEntry]:
@@ -92,16 +96,20 @@ def _entries(predictions: Iterable[PicturePrediction], spec: ModelSpec) -> Itera
 
 
 def _file_attributes(each: PicturePrediction, spec: ModelSpec) -> dict[str, Any]:
-    label = {spec.label_attribute: each.label or ""} if _is_of_pictures(spec) else {}
+    label = {spec.label_attribute: each.label or _number_of(each)} if _is_of_pictures(spec) else {}
     return {**label, REVIEW_ATTRIBUTE: UNCHECKED}
 
 
 def _regions(each: PicturePrediction, spec: ModelSpec) -> Iterator[ViaRegion]:
+    if each.value is not None:
+        yield ViaRegion(
+            number=0, shape=_rect(_whole(each)), attributes={spec.label_attribute: _number_of(each)}
+        )
+        return
     for number, found in enumerate(_detections(each)):
-        box = found.box
         yield ViaRegion(
             number=number,
-            shape=Rect(x=box.x_min, y=box.y_min, width=round(box.width, 2), height=round(box.height, 2)),
+            shape=_rect(found.box),
             attributes={SCORE_ATTRIBUTE: f"{found.score:.3f}", spec.label_attribute: found.label},
         )
 
@@ -109,5 +117,16 @@ def _regions(each: PicturePrediction, spec: ModelSpec) -> Iterator[ViaRegion]:
 def _detections(each: PicturePrediction) -> list[Detection]:
     if each.detections is not None:
         return each.detections
-    whole = Box(0.0, 0.0, float(each.width or 1), float(each.height or 1))
-    return [Detection(label=each.label or "", score=each.score or 0.0, box=whole)]
+    return [Detection(label=each.label or "", score=each.score or 0.0, box=_whole(each))]
+
+
+def _whole(each: PicturePrediction) -> Box:
+    return Box(0.0, 0.0, float(each.width or 1), float(each.height or 1))
+
+
+def _rect(box: Box) -> Rect:
+    return Rect(x=box.x_min, y=box.y_min, width=round(box.width, 2), height=round(box.height, 2))
+
+
+def _number_of(each: PicturePrediction) -> str:
+    return "" if each.value is None else text_of(each.value)

@@ -37,9 +37,14 @@ _AS_THEY_ARE: Final[Mapping[str, str]] = MappingProxyType(
 )
 # besides what JSON escapes; line ends of Unicode as well
 _UNPRINTABLE: Final = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
-_NETWORKS: Final = MappingProxyType({"detect": "detectors", "classify": "classifiers"})
-_FIRST_EXPERIMENT: Final = MappingProxyType({"detect": "fcos-lite0", "classify": "lite0"})
-_RANKED_BY: Final = MappingProxyType({"detect": "map_50", "classify": "accuracy"})
+_NETWORKS: Final = MappingProxyType(
+    {"detect": "detectors", "classify": "classifiers", "regress": "regressors"}
+)
+_FIRST_EXPERIMENT: Final = MappingProxyType({"detect": "fcos-lite0", "classify": "lite0", "regress": "lite0"})
+_RANKED_BY: Final = MappingProxyType({"detect": "map_50", "classify": "accuracy", "regress": "mae"})
+_SIZED: Final = MappingProxyType(
+    {"detect": sizing.detect, "classify": sizing.classify, "regress": sizing.regress}
+)
 
 
 def write_project_files(folder: Path, name: str, survey: Survey, layout: Layout) -> list[str]:
@@ -70,8 +75,6 @@ def without_git(folder: Path) -> None:
 
 def render_params(survey: Survey, layout: Layout) -> str:
     """Return params.yaml for this data, each key with its meaning or its reason."""
-    is_objects = survey.label.source == "objects"
-    attribute = _quoted(survey.label.attribute)
     ranked_by = (
         f"  {survey.task}: {_RANKED_BY[survey.task]}  # metric by which experiments are ranked, on val"
     )
@@ -79,9 +82,7 @@ def render_params(survey: Survey, layout: Layout) -> str:
         "survey": describe(survey),
         "annotations": "\n".join(f"    - {_quoted(each)}" for each in layout.annotations),
         "images_dir": _quoted(layout.images_dir),
-        "label_attribute": attribute if is_objects else "auto",
-        "label_why": survey.label.why if is_objects else "auto: guess, and say so",
-        "image_label_attribute": "null" if is_objects else attribute,
+        **_label_lines(survey),
         "limits": "\n".join(
             f"    {code}: {each.value}  # {each.why}" for code, each in sizing.limits(survey).items()
         ),
@@ -96,16 +97,42 @@ def render_params(survey: Survey, layout: Layout) -> str:
     return Template(_template("params.yaml.txt")).substitute(lines)
 
 
+def learnt(survey: Survey) -> str:
+    """Return what the attribute of a survey holds."""
+    return "the number" if survey.task == "regress" else "the class"
+
+
 def describe(survey: Survey) -> str:
     """Return what there is, in a few words: "50 pictures, 190 objects of 12 classes"."""
+    if survey.task == "regress":
+        number, least, largest = len(survey.numbers), min(survey.numbers), max(survey.numbers)
+        return f"{len(survey.pictures):,} pictures, {number:,} numbers from {least:g} to {largest:g}"
     classes = sizing.class_counts(survey)
     what = "objects" if survey.label.source == "objects" else "labels"
     kinds = "1 class" if len(classes) == 1 else f"{len(classes)} classes"
     return f"{len(survey.pictures):,} pictures, {sum(classes.values()):,} {what} of {kinds}"
 
 
+def _label_lines(survey: Survey) -> dict[str, str]:
+    """Return where section `validate` finds classes."""
+    attribute = _quoted(survey.label.attribute)
+    if survey.task == "regress":
+        why = "a number needs no class: regions without one have default_label"
+        return {
+            "label_attribute": _quoted(survey.gate.label_attribute),
+            "label_why": why,
+            "image_label_attribute": "null",
+        }
+    is_objects = survey.label.source == "objects"
+    return {
+        "label_attribute": attribute if is_objects else "auto",
+        "label_why": survey.label.why if is_objects else "auto: guess, and say so",
+        "image_label_attribute": "null" if is_objects else attribute,
+    }
+
+
 def _render_task(survey: Survey) -> str:
-    sized = sizing.detect(survey) if survey.task == "detect" else sizing.classify(survey)
+    sized = _SIZED[survey.task](survey)
     return Template(_template(f"{survey.task}.yaml.txt")).substitute(_flat(sized)).rstrip()
 
 
@@ -114,6 +141,7 @@ def _render_readme(name: str, survey: Survey) -> str:
         name=name,
         networks=_NETWORKS[survey.task],
         survey=describe(survey),
+        learnt=learnt(survey),
         label=survey.label.attribute,
         label_kind="region" if survey.label.source == "objects" else "file",
         experiment=_FIRST_EXPERIMENT[survey.task],

@@ -4,6 +4,7 @@ What the numbers aim at: objects that a network can see, and a first `dvc repro`
 minutes on two cores. They are where to begin, not what is best.
 """
 
+import json
 import math
 import statistics
 from collections import Counter
@@ -106,12 +107,23 @@ def classify(survey: Survey) -> dict[str, Sized]:
     """Return what view and experiments of task `classify` get."""
     is_objects = survey.label.source == "objects"
     number = len(survey.objects) if is_objects else sum(p.label is not None for p in survey.pictures)
+    return _crops(survey, number, "with a class")
+
+
+def regress(survey: Survey) -> dict[str, Sized]:
+    """Return what view and experiments of task `regress` get."""
+    attribute = {"attribute": Sized(json.dumps(survey.label.attribute, ensure_ascii=False), survey.label.why)}
+    return attribute | _crops(survey, len(survey.numbers), "with a number")
+
+
+def _crops(survey: Survey, number: int, having: str) -> dict[str, Sized]:
+    is_objects = survey.label.source == "objects"
     num_training = _num_training(survey, number)
     side = PACES["lite0"].side_px if is_objects else _PICTURE_SIDE_PX
     what = "crop" if is_objects else "picture"
     return {
         "source": Sized(
-            survey.label.source, f"{_count(number, 'object' if is_objects else 'picture')} with a class"
+            survey.label.source, f"{_count(number, 'object' if is_objects else 'picture')} {having}"
         ),
         "max_side_px": Sized(str(4 * side // 3), _PACKED_WHY),
         "side_px": Sized(str(side), "pixels, of the square that the network sees"),
@@ -138,7 +150,12 @@ def unusual(survey: Survey) -> dict[str, Sized]:
 
 
 def class_counts(survey: Survey) -> dict[str, int]:
-    """Return how many objects, or whole pictures, there are of each class, the largest first."""
+    """Return how many objects, or whole pictures, there are of each class, the largest first.
+
+    Where there are numbers in place of classes there are none.
+    """
+    if survey.task == "regress":
+        return {}
     labels: Iterable[str | None] = (
         [each.label for each in survey.objects]
         if survey.label.source == "objects"
@@ -150,7 +167,7 @@ def class_counts(survey: Survey) -> dict[str, int]:
 def _limit(survey: Survey, code: str) -> Sized:
     _, unit = FINDING_CODES[code]
     if survey.label.source == "pictures" and unit == "region":
-        return Sized("1.0", "the classes are those of whole pictures")
+        return Sized("1.0", "what is learnt is of whole pictures")
     places = [finding for finding in survey.findings if finding.code == code]
     number = len({finding.where for finding in places}) if unit == "picture" else len(places)
     total = survey.num_named if unit == "picture" else survey.num_regions

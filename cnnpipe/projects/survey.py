@@ -22,17 +22,18 @@ from cnnpipe.formats.via.review import REVIEW_ATTRIBUTE
 from cnnpipe.params.load import did_you_mean
 from cnnpipe.params.validate import ValidateParams
 from cnnpipe.projects.gate import usual_gate
+from cnnpipe.projects.number_choice import LABEL, NumberChoice, choose_number, numbers_of
 from cnnpipe.projects.originals import Originals
 from cnnpipe.projects.via_label import label_text_of
 from cnnpipe.stages.validate import CLASS, LOST, WHY_NOTHING, Ingested, check_records
 
-Task = Literal["classify", "detect"]
+Task = Literal["classify", "detect", "regress"]
 WithoutRegions = Literal["negative", "unannotated"]
 FEWEST_PICTURES = 3  # one for each of train, val and test
 
 
 class LabelChoice(msgspec.Struct, frozen=True, kw_only=True):
-    """Which attribute holds the class, and why that one."""
+    """Which attribute holds the class, or of task regress the number, and why that one."""
 
     attribute: str
     source: Literal["objects", "pictures"]  # a region attribute, or a file attribute
@@ -43,7 +44,7 @@ class Wishes(msgspec.Struct, frozen=True, kw_only=True):
     """What the user says of the data, as far as it is not left to the data."""
 
     task: Task
-    label: str | None = None  # the attribute with the class; None: guess
+    label: str | None = None  # the attribute with the class or number; None: guess
     label_map: Mapping[str, str | None] = {}
     label_text: LabelText | None = None  # None: as `label_text_of` says
     default_label: str | None = None  # class of a region that says none; None: it is left out
@@ -63,6 +64,7 @@ class Survey(msgspec.Struct, frozen=True, kw_only=True):
     pictures: Sequence[LabelledPicture]
     objects: Sequence[LabelledObject]
     findings: Sequence[Finding]
+    numbers: Sequence[float] = ()  # of task regress
 
 
 def survey(originals: Originals, wishes: Wishes) -> Survey:
@@ -78,11 +80,13 @@ def survey(originals: Originals, wishes: Wishes) -> Survey:
     where = ", ".join(str(annotations.path) for annotations in originals.annotations)
     data = _read(originals)
     _refuse_lost(data, where)
-    choice = _choose_label(data, wishes, where)
+    number = choose_number(data, wishes.label, where) if wishes.task == "regress" else None
+    choice = _choose_label(data, wishes, where) if number is None else _choice_of(number)
     without_regions, bare_why = _choose_bare(data, wishes.without_regions)
     text = wishes.label_text or label_text_of(annotations.file for annotations in originals.annotations)
     gate = _gate(choice, wishes, text, without_regions)
     passed = check_records(data, gate, where)
+    numbers = [] if number is None else numbers_of(number, passed.objects, passed.pictures, where)
     result = Survey(
         task=wishes.task,
         label=choice,
@@ -94,7 +98,10 @@ def survey(originals: Originals, wishes: Wishes) -> Survey:
         pictures=passed.pictures,
         objects=passed.objects,
         findings=passed.findings,
+        numbers=numbers,
     )
+    if number is not None:
+        return result
     if not (result.objects if choice.source == "objects" else _labelled(result.pictures)):
         what = f"no {'object' if choice.source == 'objects' else 'picture'} with a class is left"
         raise DataError(where, f"{what}{_reasons(passed.findings)}", "mend the annotations in VIA")
@@ -194,6 +201,11 @@ def _choose_label(data: Ingested, wishes: Wishes, where: str) -> LabelChoice:
     raise _no_label(task, None, of_regions, of_files, where)
 
 
+def _choice_of(number: NumberChoice) -> LabelChoice:
+    source: Literal["objects", "pictures"] = "objects" if number.is_of_regions else "pictures"
+    return LabelChoice(attribute=number.attribute, source=source, why=number.why)
+
+
 def _named_label(
     label: str,
     task: Task,
@@ -261,11 +273,14 @@ def _gate(
 ) -> ValidateParams:
     """Return section `validate` of the new project but its limits; the template says the same."""
     part = "label_attribute" if choice.source == "objects" else "image_label_attribute"
+    attribute, default_label = choice.attribute, wishes.default_label
+    if wishes.task == "regress":  # the number is no class, and a region without one is wanted, too
+        part, attribute, default_label = "label_attribute", CLASS, default_label or LABEL
     return usual_gate(
-        **{part: choice.attribute},
+        **{part: attribute},
         label_text=text,
         label_map=dict(wishes.label_map),
-        default_label=wishes.default_label,
+        default_label=default_label,
         without_regions=without_regions,
     )
 

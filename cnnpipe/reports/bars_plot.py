@@ -12,13 +12,20 @@ from cnnpipe.reports.figures import INK, add_legend, house_style, new_figure, pr
 _COLOURS = ("#5a9fc9", "#edbb4f")  # pale, so that the line of the interval shows
 
 
-def bars_svg(names: Sequence[str], series: Mapping[str, Sequence[Measured | None]], *, xlabel: str) -> str:
+def bars_svg(
+    names: Sequence[str],
+    series: Mapping[str, Sequence[Measured | None]],
+    *,
+    xlabel: str,
+    is_share: bool = True,
+) -> str:
     """Return one or two bars per name as SVG, with a line for the interval; a missing value has no bar.
 
     Args:
         names: from top to bottom.
-        series: name of the series, e.g. "test" -> its value for each name, in [0, 1].
+        series: name of the series, e.g. "test" -> its value for each name.
         xlabel: what is measured.
+        is_share: the values lie in [0, 1], and so does the axis.
     """
     thickness = 0.72 / len(series)
     with house_style():
@@ -35,7 +42,9 @@ def bars_svg(names: Sequence[str], series: Mapping[str, Sequence[Measured | None
                 if value.ci_low is not None and value.ci_high is not None:
                     axes.plot([value.ci_low, value.ci_high], [y, y], color=INK, linewidth=1.4)
         axes.set_yticks(range(len(names)), [printable(name) for name in names])
-        axes.set(xlabel=xlabel, xlim=(0, 1.01), ylim=(len(names) - 0.4, -0.6))
+        axes.set(xlabel=xlabel, ylim=(len(names) - 0.4, -0.6))
+        if is_share:
+            axes.set_xlim(0, 1.01)
         axes.tick_params(axis="y", length=0)
         axes.grid(visible=False, axis="y")
         if len(series) > 1:

@@ -1,19 +1,18 @@
 """The page that puts experiments side by side: comparison/compare.html."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
 from cnnpipe.evaluation.comparison import ComparedExperiment, Measured, PairedDifference
 from cnnpipe.params.evaluate import CompareParams
+from cnnpipe.params.watching import is_better_when_smaller
 from cnnpipe.reports.bars_plot import bars_svg
 from cnnpipe.reports.contenders import Answers
 from cnnpipe.reports.definitions import Definition
 from cnnpipe.reports.pages import inline_svg, render
 from cnnpipe.reports.scenes import MEANINGS, STROKES
-
-_SMALLER_IS_BETTER: Final = frozenset({"log_loss", "calibration_error"})
 
 
 class TaskSection(msgspec.Struct, frozen=True, eq=False, kw_only=True):
@@ -69,7 +68,7 @@ def _section(section: TaskSection) -> dict[str, Any]:
         "pairs": section.pairs,
         "metric": words.overall[section.experiments[0].metric],
         "summary": _summary(section),
-        "bars": inline_svg(_bars(section.experiments), name=f"bars-{section.task}"),
+        "bars": inline_svg(_bars(section.experiments, is_share=words.is_share), name=f"bars-{section.task}"),
         "num_samples": {name: of.num_samples for name, of in section.answers.resampled.items()},
         "overall": [_row(section, name, definition) for name, definition in words.overall.items()],
         "classes": [
@@ -88,6 +87,8 @@ def _summary(section: TaskSection) -> str:
     if first.val is None or first.test is None:
         return f"No experiment has a value of {first.metric} on val and test."
     said = f"{first.name} is first on val ({first.val.value:.3f}) and has {first.test.value:.3f} on test."
+    if is_better_when_smaller(first.metric):
+        said = f"{said} Smaller is better."
     lead = next((pair for pair in section.pairs if pair.first == first.name), None)
     if lead is None or lead.difference.ci_low is None or lead.difference.ci_high is None:
         return said
@@ -104,12 +105,13 @@ def is_clear(pair: PairedDifference) -> bool:
     return low is not None and high is not None and not low <= 0.0 <= high
 
 
-def _bars(experiments: Sequence[ComparedExperiment]) -> str:
+def _bars(experiments: Sequence[ComparedExperiment], *, is_share: bool) -> str:
     series: dict[str, list[Measured | None]] = {
         "val": [one.val for one in experiments],
         "test": [one.test for one in experiments],
     }
-    return bars_svg([one.name for one in experiments], series, xlabel=experiments[0].metric)
+    names = [one.name for one in experiments]
+    return bars_svg(names, series, xlabel=experiments[0].metric, is_share=is_share)
 
 
 def _row(
@@ -117,7 +119,7 @@ def _row(
 ) -> _Row:
     values = [section.metrics[one.name].get(f"test/{name}") for one in section.experiments]
     known = [value for value in values if value is not None]
-    choose = min if name in _SMALLER_IS_BETTER else max
+    choose = min if is_better_when_smaller(name) else max
     return _Row(
         name=shown_as or name,
         definition=definition,

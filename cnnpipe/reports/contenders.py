@@ -29,24 +29,27 @@ class TaskWords(msgspec.Struct, frozen=True, kw_only=True):
     task: str
     samples: str  # what the bootstrap draws and the table counts
     overall: Mapping[str, Definition]
-    of_a_class: str  # the metric that is shown for each class
-    of_a_class_definition: Definition
+    over_all: str  # heads the table of those
+    of_a_class: str | None  # the metric that is shown for each class; None: there are no classes
+    of_a_class_definition: Definition | None
     only_first: str  # heads the column of what only one of a pair has right
     only_second: str
     only: str  # what those columns count
+    pictures: str  # which pictures are shown, and in which order
+    is_share: bool  # metrics lie in [0, 1]
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """What one classifier says of a picture."""
+    """What one experiment says of a picture."""
 
     experiment: str
-    label: str
-    score: float
-    is_right: bool
+    label: str  # the class, or the number
+    score: float | None  # of the class
+    is_right: bool | None  # None: a number is more or less right
 
 
 class JudgedPicture(msgspec.Struct, frozen=True, kw_only=True):
-    """A test picture with every classifier's answer."""
+    """A test picture with every experiment's answer."""
 
     image_id: str
     region: int | None
@@ -61,5 +64,5 @@ class Answers(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     words: TaskWords
     classes: Sequence[str]
     resampled: Mapping[str, Resampled]
-    pictures: Sequence[JudgedPicture]  # of classifiers
+    pictures: Sequence[JudgedPicture]  # of classifiers and regressors
     scenes: Sequence[Scene]  # of detectors

@@ -10,11 +10,14 @@ from cnnpipe.models.bundle import ModelSpec
 from cnnpipe.params.evaluate import EvaluateParams
 from cnnpipe.reports.definitions import Definition
 from cnnpipe.reports.pages import inline_svg
-from cnnpipe.training.records import RunRecord
+from cnnpipe.training.records import RunRecord, StopReason
 
-_STOPS: Final[Mapping[str, str]] = {
+_STOPS: Final[Mapping[StopReason, str]] = {
     "epochs": "all that were asked for",
     "early_stopping": "stopped early, as val no longer grew",
+    "loss_below": "stopped, as the loss of train was below stop.loss_below",
+    "steps": "stopped after stop.steps",
+    "minutes": "stopped after stop.minutes of the clock",
 }
 
 
@@ -65,7 +68,7 @@ def shared_values(
         ],
         "definitions_overall": overall,
         "confidence": f"{100 * report.params.confidence:g} %",
-        "stop": _STOPS[report.run.stop_reason],
+        "stop": "; ".join([_STOPS[report.run.stop_reason], *report.run.incidents]),
         "settings": _settings(report),
     }
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 
 from cnnpipe.evaluation.coco_files import CocoResult, CocoTruth
-from cnnpipe.evaluation.predictions import DetectPrediction, Prediction
+from cnnpipe.evaluation.predictions import DetectPrediction, Prediction, ValuePrediction
 from cnnpipe.params.evaluate import EvaluateParams
 from cnnpipe.training.records import Epoch, RunRecord
 
@@ -26,8 +26,8 @@ class Judgement(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     """Everything that is written of an experiment."""
 
     metrics: dict[str, float]  # of metrics.json: val/<name>, test/<name>
-    val: Sequence[Prediction | DetectPrediction]
-    test: Sequence[Prediction | DetectPrediction]
+    val: Sequence[Prediction | DetectPrediction | ValuePrediction]
+    test: Sequence[Prediction | DetectPrediction | ValuePrediction]
     truth: CocoTruth  # of test, as `results`
     results: Sequence[CocoResult]
     tables: Mapping[str, str]  # file -> CSV

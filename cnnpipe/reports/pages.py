@@ -16,7 +16,8 @@ from cnnpipe.reports.figures import printable
 def render(template: str, **values: Any) -> str:
     """Return a template below `templates/` filled with `values`; an unknown name in it is an error."""
     environment = page_environment(keep_trailing_newline=True)
-    environment.filters.update(number=_number, interval=_interval, label=_label, setting=_setting)
+    environment.filters.update(number=_number, measure=_measure, interval=_interval)
+    environment.filters.update(label=_label, setting=_setting)
     return environment.get_template(template).render(**values)
 
 
@@ -36,13 +37,21 @@ def _with_own_ids(tag: str, name: str) -> str:
 
 
 def _number(value: float | None, digits: int = 3) -> str:
-    return "–" if value is None else f"{value:.{digits}f}"
+    """Return a value with digits behind the point; where these would all be 0, with two that are not."""
+    if value is None:
+        return "–"
+    return f"{value:.2g}" if 0.0 < abs(value) < 0.5 * 10**-digits else f"{value:.{digits}f}"
+
+
+def _measure(value: float) -> str:
+    """Return a measurement of any unit with four digits that count."""
+    return f"{value:.4g}"
 
 
 def _interval(measured: Measured | None) -> str:
     if measured is None or measured.ci_low is None or measured.ci_high is None:
         return ""
-    return f"{measured.ci_low:.3f} – {measured.ci_high:.3f}"
+    return f"{_number(measured.ci_low)} – {_number(measured.ci_high)}"
 
 
 def _label(name: str) -> Markup:

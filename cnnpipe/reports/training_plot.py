@@ -19,16 +19,21 @@ from cnnpipe.reports.figures import (
 )
 
 
-def learning_svg(history: Sequence[Mapping[str, float]], *, best_epoch: int) -> str:
+def learning_svg(
+    history: Sequence[Mapping[str, float]], *, best_epoch: int, errors: Sequence[str] | None = None
+) -> str:
     """Return loss of train and val, and the metrics of val, per epoch as SVG.
 
     Args:
         history: the lines of history.jsonl.
         best_epoch: the epoch whose weights were kept, from 1; marked.
+        errors: the metrics to draw where they are errors in one unit; None: all, which lie in [0, 1].
     """
     names = list(dict.fromkeys(name for epoch in history for name in epoch))
     losses = [name for name in names if name.endswith("/loss")]
     others = [name for name in names if name.startswith(("train/", "val/")) and "/loss" not in name]
+    if errors is not None:
+        others = [name for name in others if name.partition("/")[2] in errors]
     with house_style():
         figure = new_figure(width=10.4, height=3.5)
         left, right = figure.subplots(1, 2)
@@ -37,6 +42,10 @@ def learning_svg(history: Sequence[Mapping[str, float]], *, best_epoch: int) -> 
         left.set(ylabel="loss")
         left.set_ylim(bottom=0)
         right.set(ylabel="metric", ylim=(0, 1.02))
+        if errors is not None:
+            right.set_ylabel("error")
+            right.autoscale(axis="y")
+            right.set_ylim(bottom=0)
         return to_svg(figure)
 
 

@@ -18,9 +18,10 @@ from cnnpipe.datasets.packs import PackPlan, write_view
 from cnnpipe.datasets.split_pictures import ViewInputs, read_view_inputs
 from cnnpipe.datasets.view_planning import PlannedView
 from cnnpipe.errors import StorageError
-from cnnpipe.params.augment import ClassifyViewParams, DetectViewParams
+from cnnpipe.params.augment import ClassifyViewParams, DetectViewParams, RegressViewParams, ViewParams
 from cnnpipe.tasks.classify import view as classify
 from cnnpipe.tasks.detect import view as detect
+from cnnpipe.tasks.regress import view as regress
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +29,11 @@ REPORT_FILE: Final = "report.json"
 PREVIEW_FILE: Final = "preview.jpg"
 
 _PLANNERS: Final[Mapping[type, Callable[[ViewInputs, Any], PlannedView]]] = MappingProxyType(
-    {ClassifyViewParams: classify.plan_view, DetectViewParams: detect.plan_view}
+    {
+        ClassifyViewParams: classify.plan_view,
+        DetectViewParams: detect.plan_view,
+        RegressViewParams: regress.plan_view,
+    }
 )
 
 
@@ -40,7 +45,7 @@ class AugmentInputs(msgspec.Struct, frozen=True, kw_only=True):
     raw_dir: Path  # image ids are paths below it
 
 
-def augment(inputs: AugmentInputs, out: Path, params: ClassifyViewParams | DetectViewParams) -> Counter[str]:
+def augment(inputs: AugmentInputs, out: Path, params: ViewParams) -> Counter[str]:
     """Write the view below `out`; return samples per split, copies, and what was lost by reason.
 
     Raises:

@@ -28,7 +28,7 @@ STAGES: Final = ("sample", "ingest", "validate", "split", "augment", "train", "e
 # Stages that run once per view or experiment have a digest per task: a change of the detectors must not make
 # a classifier stale.
 STAGES_BY_TASK: Final = ("augment", "train", "evaluate")
-TASKS: Final = ("classify", "detect")
+TASKS: Final = ("classify", "detect", "regress")
 
 # Import name -> distributions whose version changes what a stage computes.
 NUMERIC_PACKAGES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
@@ -41,7 +41,6 @@ NUMERIC_PACKAGES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "hotcoco": ("hotcoco",),
         "numpy": ("numpy",),
         "scipy": ("scipy",),
-        "sklearn": ("scikit-learn",),
         "timm": ("timm",),
         "torch": ("torch",),
         "torchvision": ("torchvision",),

@@ -27,16 +27,20 @@ from cnnpipe.evaluation.predictions import METRICS_FILE
 from cnnpipe.models.bundle import MODEL_FILE, ModelSpec
 from cnnpipe.params.evaluate import CompareParams
 from cnnpipe.params.experiment import ExperimentParams
+from cnnpipe.params.watching import is_better_when_smaller
 from cnnpipe.reports.comparison import ComparisonReport, TaskSection, comparison_page
 from cnnpipe.reports.contenders import Answers, Contender
 from cnnpipe.tasks.classify import comparison as classify
 from cnnpipe.tasks.detect import comparison as detect
+from cnnpipe.tasks.regress import comparison as regress
 from cnnpipe.training.records import RUN_FILE, RunRecord
 
 PAGE_FILE: Final = "compare.html"
 
 _ANSWERS: Final[Mapping[str, Callable[[Sequence[Contender], str, Path, CompareParams], Answers]]] = (
-    MappingProxyType({"classify": classify.answers_of, "detect": detect.answers_of})
+    MappingProxyType(
+        {"classify": classify.answers_of, "detect": detect.answers_of, "regress": regress.answers_of}
+    )
 )
 
 
@@ -138,17 +142,18 @@ def _ranked(contenders: Sequence[Contender], metric: str) -> list[ComparedExperi
             metric=metric,
             val=measured(one.metrics, f"val/{metric}"),
             test=measured(one.metrics, f"test/{metric}"),
-            rank=_rank(values[one.name], list(values.values())),
+            rank=_rank(metric, values[one.name], list(values.values())),
         )
         for one in contenders
     ]
     return sorted(experiments, key=lambda one: (one.rank is None, one.rank, one.name))
 
 
-def _rank(value: float | None, values: Sequence[float | None]) -> int | None:
+def _rank(metric: str, value: float | None, values: Sequence[float | None]) -> int | None:
     if value is None:
         return None
-    return 1 + sum(other > value for other in values if other is not None)
+    sign = -1.0 if is_better_when_smaller(metric) else 1.0
+    return 1 + sum(sign * other > sign * value for other in values if other is not None)
 
 
 def _notes(ranked: Sequence[ComparedExperiment]) -> list[str]:
@@ -193,6 +198,6 @@ def _pair(
         first=first.name,
         second=second.name,
         difference=difference_of(of_first, of_second, value=value, confidence=params.confidence),
-        only_first_right=int((of_first.is_right & ~of_second.is_right).sum()),
-        only_second_right=int((of_second.is_right & ~of_first.is_right).sum()),
+        only_first_right=int((of_first.merit > of_second.merit).sum()),
+        only_second_right=int((of_second.merit > of_first.merit).sum()),
     )

@@ -24,13 +24,16 @@ from cnnpipe.params.evaluate import EvaluateParams
 from cnnpipe.reports.judgement import Asked, Judgement
 from cnnpipe.tasks.classify import judgement as classify
 from cnnpipe.tasks.detect import judgement as detect
+from cnnpipe.tasks.regress import judgement as regress
 from cnnpipe.tracking import projection
 from cnnpipe.training.records import HISTORY_FILE, RUN_FILE, Epoch, RunRecord
 
-MAIN_METRIC: Final[Mapping[str, str]] = MappingProxyType({"classify": "accuracy", "detect": "map_50"})
+MAIN_METRIC: Final[Mapping[str, str]] = MappingProxyType(
+    {"classify": "accuracy", "detect": "map_50", "regress": "mae"}
+)
 
 _JUDGES: Final[Mapping[str, Callable[[Asked], Judgement]]] = MappingProxyType(
-    {"classify": classify.judge, "detect": detect.judge}
+    {"classify": classify.judge, "detect": detect.judge, "regress": regress.judge}
 )
 
 

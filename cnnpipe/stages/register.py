@@ -256,8 +256,8 @@ def _contest_anew(
     try:
         with doors.fetched_bundle(address) as bundle:
             older, newer = _spec(bundle), _spec(places.models / name)
-            if older.task != newer.task or older.classes != newer.classes:
-                return Contest(obstacle=_of_other_classes(champion, older, newer))
+            if obstacle := _of_something_else(champion, older, newer):
+                return Contest(obstacle=obstacle)
             contest = doors.contest(gate.task, bundle, places.results / name, view, params.compare)
     except ModelError as error:
         return Contest(obstacle=f"{champion.experiment} cannot be judged anew: {error.where} {error.what}")
@@ -272,7 +272,15 @@ def _spec(folder: Path) -> ModelSpec:
         raise ModelError(error.where, error.what, error.fix) from error
 
 
-def _of_other_classes(champion: Standing, older: ModelSpec, newer: ModelSpec) -> str:
+def _of_something_else(champion: Standing, older: ModelSpec, newer: ModelSpec) -> str | None:
+    """Return why the champion cannot be judged on the candidate's data; None: it can."""
+    if older.task == newer.task and newer.target is not None:
+        if older.label_attribute == newer.label_attribute:
+            return None
+        what = f"{champion.experiment} predicts another attribute ({older.label_attribute})"
+        return f"{what}: today's data has {newer.label_attribute}"
+    if older.task == newer.task and older.classes == newer.classes:
+        return None
     told = f"today's data has the classes {', '.join(newer.classes)}"
     return f"{champion.experiment} knows other classes ({', '.join(older.classes)}): {told}"
 
@@ -282,7 +290,9 @@ def _judge(
 ) -> TaskDecision:
     """Return the decision; some versions of the registry are still missing in it."""
     candidate, margin = gate.candidate, params.register.margin
-    verdict = promotion.verdict_of(candidate, champion, contest, margin=margin, by_person=gate.by_person)
+    verdict = promotion.verdict_of(
+        candidate, champion, contest, margin=margin, metric=gate.metric, by_person=gate.by_person
+    )
     before = None if champion is None else _judged(champion, gate, contest)
     winner = candidate if before is None or verdict == "promoted" else before
     # a model that was trained anew to the same weights does not challenge itself
@@ -295,7 +305,7 @@ def _judge(
         by="person" if gate.by_person else "gate",
         candidate=candidate,
         champion=winner,
-        challenger=promotion.challenger_of(winner, others),
+        challenger=promotion.challenger_of(winner, others, metric=gate.metric),
         former=before if verdict == "promoted" else None,
         metric=gate.metric,
         difference=None if contest is None else contest.difference,

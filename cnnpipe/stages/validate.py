@@ -33,6 +33,7 @@ from cnnpipe.formats.via.labels import (
     describe_attributes,
     guess_label_attribute,
 )
+from cnnpipe.formats.via.numbers import number_of
 from cnnpipe.formats.via.records import DeclaredAttribute
 from cnnpipe.geometry.shapes import Shape
 from cnnpipe.params.load import did_you_mean
@@ -85,7 +86,8 @@ def validate(ingested: Path, raw_dir: Path, out: Path, params: ValidateParams) -
 
     Raises:
         ParamsError: `limits` holds a code that does not exist.
-        DataError: an attribute does not exist, nothing with a class is left, or a limit is exceeded.
+        DataError: an attribute does not exist, nothing with a class or a number is left, or a limit is
+            exceeded.
     """
     _check_codes(params.limits)
     data = Ingested(
@@ -96,7 +98,7 @@ def validate(ingested: Path, raw_dir: Path, out: Path, params: ValidateParams) -
     )
     passed = check_records(data, params, str(ingested))
     summary = _summarise(data, passed, params)
-    faults = _faults(summary)
+    faults = _faults(summary, passed.pictures)
     if faults:
         refused = state_dir() / "validate"
         with whole_folder(refused) as folder:
@@ -234,10 +236,10 @@ def _decisions(params: ValidateParams, attribute: str | None) -> dict[str, Any]:
     }
 
 
-def _faults(summary: Summary) -> list[str]:
+def _faults(summary: Summary, pictures: Iterable[LabelledPicture]) -> list[str]:
     """Return why the data is refused, each fault in one clause; none where it is accepted."""
     faults = [_describe_excess(code, summary.counts) for code in summary.findings if code.is_over]
-    if not summary.classes and not summary.image_classes:
+    if not summary.classes and not summary.image_classes and not _has_number(pictures):
         lost = [
             f"{code.count} {code.code}"
             for code in summary.findings
@@ -246,6 +248,11 @@ def _faults(summary: Summary) -> list[str]:
         why = f" ({', '.join(lost)})" if lost else ""
         faults.append(f"no object with a class is left of {summary.counts['regions']} regions{why}")
     return faults
+
+
+def _has_number(pictures: Iterable[LabelledPicture]) -> bool:
+    """Whether a picture has a number as file attribute: it may be what a network is to predict."""
+    return any(number_of(value)[1] is None for each in pictures for value in each.file_attributes.values())
 
 
 def _describe_excess(code: CodeSummary, counts: Mapping[str, int]) -> str:

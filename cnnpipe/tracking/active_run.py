@@ -3,7 +3,7 @@
 import logging
 import signal
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Final, Self
 
@@ -84,8 +84,15 @@ class ActiveRun:
             raise self._error()
         self._sender.send(self._spool.keep(metrics, step))
 
-    def finish(self, status: Status, *, stop_reason: str | None = None) -> None:
+    def finish(
+        self, status: Status, *, stop_reason: str | None = None, incidents: Sequence[str] = ()
+    ) -> None:
         """Send what waits, and close the run. A second call does nothing.
+
+        Args:
+            status: how the training ended.
+            stop_reason: by which rule.
+            incidents: what went wrong and was mended, in words.
 
         Raises:
             StorageError: the training went well, its run could not be closed, and it is to fail then.
@@ -94,7 +101,7 @@ class ActiveRun:
             return
         self._ended = True
         patience_s = _LAST_PATIENCE_S if self._is_given_up else PATIENCE_S
-        self._sender.end(Ending(status, stop_reason), patience_s=patience_s)
+        self._sender.end(Ending(status, stop_reason, tuple(incidents)), patience_s=patience_s)
         if self._sender.closed:
             if status == "FINISHED":
                 self._spool.remove()

@@ -2,8 +2,10 @@
 
 import shutil
 import tempfile
+from collections.abc import Callable, Mapping
 from importlib import metadata
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from mlflow import pyfunc
@@ -18,6 +20,7 @@ from cnnpipe.tracking.store import Store
 
 IMAGE: Final = "image"  # the input column: a picture as the bytes of a file
 DETECTIONS: Final = "detections"  # the output column of a detector: a list per picture
+VALUE: Final = "value"  # the output column of a regressor
 _NAME: Final = "model"
 _LOADER: Final = "cnnpipe.tracking.served"  # named, not imported: to log a model takes no torch
 
@@ -65,7 +68,7 @@ def _save(model_dir: Path, folder: Path, described: Model) -> None:
 
 
 def _signature(spec: ModelSpec) -> ModelSignature:
-    outputs = _scores(spec) if spec.decoding is None else _detections()
+    outputs = _OUTPUTS[spec.task](spec)
     return ModelSignature(inputs=Schema([ColSpec(DataType.binary, IMAGE)]), outputs=outputs)
 
 
@@ -73,7 +76,11 @@ def _scores(spec: ModelSpec) -> Schema:
     return Schema([ColSpec(DataType.double, name) for name in spec.classes])
 
 
-def _detections() -> Schema:
+def _value(_spec: ModelSpec) -> Schema:
+    return Schema([ColSpec(DataType.double, VALUE)])
+
+
+def _detections(_spec: ModelSpec) -> Schema:
     """Return one column of lists, so that a picture without a detection has its row, too."""
     detection = Object(
         [
@@ -83,3 +90,8 @@ def _detections() -> Schema:
         ]
     )
     return Schema([ColSpec(Array(detection), DETECTIONS)])
+
+
+_OUTPUTS: Final[Mapping[str, Callable[[ModelSpec], Schema]]] = MappingProxyType(
+    {"classify": _scores, "detect": _detections, "regress": _value}
+)

@@ -11,6 +11,7 @@ SIGNATURE: Final = "cnnpipe.signature"
 EXPERIMENT: Final = "cnnpipe.experiment"  # key of `experiments` in params.yaml; not MLflow's experiment
 ORIGIN: Final = "cnnpipe.origin"  # trained, or restored: rebuilt from files
 STOP_REASON: Final = "cnnpipe.stop_reason"
+INCIDENTS: Final = "cnnpipe.incidents"  # what went wrong in the training and was mended
 PROJECTED: Final = "cnnpipe.projected"  # digest of the results that the run holds
 DOUBLE_OF: Final = "cnnpipe.double_of"  # id of the run that stayed, on one that went to MLflow's bin
 # Aliases of a task's model in the registry.

@@ -12,7 +12,7 @@ from cnnpipe import files, paths
 from cnnpipe.errors import StorageError
 from cnnpipe.tracking import processes
 from cnnpipe.tracking.logged_model import log_bundle
-from cnnpipe.tracking.place import ORIGIN, PROJECTED, STOP_REASON
+from cnnpipe.tracking.place import INCIDENTS, ORIGIN, PROJECTED, STOP_REASON
 from cnnpipe.tracking.quick import METRICS_FILE, results_digest
 from cnnpipe.tracking.runs import (
     Training,
@@ -105,6 +105,8 @@ def _rebuild(store: Store, record: RunRecord, history: list[Epoch]) -> str:
     told = Spool(record.signature).read()
     log_metrics(store, run_id, [metric for row in rows for metric in _as_told(row, told)])
     store.client.set_tag(run_id, STOP_REASON, record.stop_reason)
+    if record.incidents:
+        store.client.set_tag(run_id, INCIDENTS, "; ".join(record.incidents))
     store.client.set_terminated(run_id, "FINISHED")
     return keep_one(store, record.signature) or run_id
 

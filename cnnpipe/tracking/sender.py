@@ -11,7 +11,7 @@ from mlflow.entities import Metric, RunTag
 
 from cnnpipe.tracking import place, processes
 from cnnpipe.tracking.machine import PREFIX, Machine
-from cnnpipe.tracking.place import ORIGIN, STOP_REASON
+from cnnpipe.tracking.place import INCIDENTS, ORIGIN, STOP_REASON
 from cnnpipe.tracking.provenance import git_tags
 from cnnpipe.tracking.runs import (
     Status,
@@ -39,6 +39,7 @@ class Ending(msgspec.Struct, frozen=True):
 
     status: Status
     stop_reason: str | None
+    incidents: tuple[str, ...] = ()
 
 
 class _OpenRun(msgspec.Struct, frozen=True):
@@ -205,6 +206,8 @@ class Sender:
         client = run.store.client
         if ending.stop_reason is not None:
             client.set_tag(run.run_id, STOP_REASON, ending.stop_reason)
+        if ending.incidents:
+            client.set_tag(run.run_id, INCIDENTS, "; ".join(ending.incidents))
         client.set_terminated(run.run_id, ending.status)
         if ending.status == "FINISHED":
             keep_one(run.store, self._training.signature)

@@ -14,7 +14,7 @@ import pandas as pd  # type: ignore[import-untyped]  # its stubs are a package o
 
 from cnnpipe.formats.pictures import read_picture
 from cnnpipe.inference.annotator import Annotator, Answer, open_annotator
-from cnnpipe.tracking.logged_model import DETECTIONS, IMAGE
+from cnnpipe.tracking.logged_model import DETECTIONS, IMAGE, VALUE
 
 _MAX_PIXELS: Final = 100_000_000  # a larger picture is refused before it is decoded
 
@@ -41,7 +41,8 @@ class ServedModel:
             Of a classifier one column per class: scores in [0, 1] that sum to 1, each picture judged as a
             whole: a crop of one object, where objects were learnt. Of a detector one column `detections`: a
             list of {"label", "score", "box": [x0, y0, x1, y1]}, pixels of the picture as a viewer shows it,
-            the best score first, from the thresholds of model.json on.
+            the best score first, from the thresholds of model.json on. Of a regressor one column `value`: the
+            number of the picture as a whole, in the unit of the attribute it learnt.
 
         Raises:
             DataError: bytes that are no picture, or of too many pixels.
@@ -51,6 +52,8 @@ class ServedModel:
         if self._annotator.spec.task == "detect":
             detections = [msgspec.to_builtins(each.detections) for each in answers]
             return pd.DataFrame({DETECTIONS: pd.Series(detections, dtype=object)})
+        if self._annotator.spec.task == "regress":
+            return pd.DataFrame({VALUE: [each.value for each in answers]}, dtype="float64")
         scores = [each.scores for each in answers]
         return pd.DataFrame(scores, columns=self._annotator.spec.classes, dtype="float64")
 

@@ -59,17 +59,17 @@ def contest(low: float | None, value: float = 0.1, high: float | None = 0.2) -> 
     ],
 )
 def test_verdict(champion: Standing | None, compared: Contest | None, margin: float, verdict: str) -> None:
-    assert verdict_of(NEW, champion, compared, margin=margin) == verdict
+    assert verdict_of(NEW, champion, compared, margin=margin, metric="accuracy") == verdict
 
 
 @pytest.mark.parametrize(
     "compared", [contest(-0.2), Contest(obstacle="x"), None], ids=["behind", "x", "none"]
 )
 def test_a_person_is_asked_for_no_reason(compared: Contest | None) -> None:
-    assert verdict_of(NEW, OLD, compared, margin=0.9, by_person=True) == "promoted"
-    assert verdict_of(NEW, None, compared, margin=0.9, by_person=True) == "first"
+    assert verdict_of(NEW, OLD, compared, margin=0.9, metric="accuracy", by_person=True) == "promoted"
+    assert verdict_of(NEW, None, compared, margin=0.9, metric="accuracy", by_person=True) == "first"
     same = msgspec.structs.replace(OLD, signature=NEW.signature)
-    assert verdict_of(NEW, same, None, margin=0.9, by_person=True) == "kept"
+    assert verdict_of(NEW, same, None, margin=0.9, metric="accuracy", by_person=True) == "kept"
 
 
 ends = st.tuples(*[st.floats(-1, 1)] * 3).map(sorted)
@@ -83,8 +83,8 @@ def test_a_larger_margin_promotes_nobody_whom_a_smaller_refuses(
     low, value, high = interval
     compared = Contest(difference=Measured(value=value, ci_low=low, ci_high=high))
     smaller, larger = sorted([one, other])
-    if verdict_of(NEW, OLD, compared, margin=larger) == "promoted":
-        assert verdict_of(NEW, OLD, compared, margin=smaller) == "promoted"
+    if verdict_of(NEW, OLD, compared, margin=larger, metric="accuracy") == "promoted":
+        assert verdict_of(NEW, OLD, compared, margin=smaller, metric="accuracy") == "promoted"
         assert value > larger
 
 
@@ -97,7 +97,10 @@ def test_of_two_at_most_one_may_take_the_others_place(interval: list[float], mar
     assert back.ci_low is not None
     assert back.ci_high is not None
     assert back.ci_low <= back.value <= back.ci_high
-    both = [verdict_of(NEW, OLD, Contest(difference=one), margin=margin) for one in (difference, back)]
+    both = [
+        verdict_of(NEW, OLD, Contest(difference=one), margin=margin, metric="accuracy")
+        for one in (difference, back)
+    ]
     assert both.count("promoted") <= 1
 
 
@@ -106,11 +109,13 @@ def test_challenger_is_the_best_other_one_on_val() -> None:
         Standing(experiment=name, signature=name, val=None if val is None else Measured(value=val))
         for name, val in {"a": 0.5, "b": 0.9, "c": None, "d": 0.7, "e": 0.7}.items()
     ]
-    assert challenger_of(others[1], others) == others[3]
-    assert challenger_of(others[0], others) == others[1]
-    assert challenger_of(others[1], [others[1], others[2]]) is None
+    assert challenger_of(others[1], others, metric="accuracy") == others[3]
+    assert challenger_of(others[0], others, metric="accuracy") == others[1]
+    assert challenger_of(others[1], [others[1], others[2]], metric="accuracy") is None
     by_hand = Standing(experiment="version 3", signature="", val=Measured(value=1.0))
-    assert challenger_of(by_hand, [*others, by_hand]) == others[1]  # nobody challenges himself
+    assert (
+        challenger_of(by_hand, [*others, by_hand], metric="accuracy") == others[1]
+    )  # nobody challenges himself
 
 
 @pytest.mark.parametrize(
@@ -165,7 +170,7 @@ def test_challenger_is_the_best_other_one_on_val() -> None:
 def test_a_decision_is_told_in_one_line(
     champion: Standing | None, compared: Contest | None, told: str
 ) -> None:
-    verdict = verdict_of(NEW, champion, compared, margin=0.0)
+    verdict = verdict_of(NEW, champion, compared, margin=0.0, metric="accuracy")
     is_new = verdict in ("first", "promoted")
     decision = TaskDecision(
         task="classify",
@@ -184,3 +189,24 @@ def test_a_decision_is_told_in_one_line(
         basis="",
     )
     assert said_of(decision) == told
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "margin", "verdict"),
+    [(-3.0, -1.0, 0.5, "promoted"), (-3.0, -1.0, 1.5, "refused"), (1.0, 3.0, 0.0, "refused")],
+)
+def test_of_errors_the_smaller_leads(low: float, high: float, margin: float, verdict: str) -> None:
+    compared = Contest(difference=Measured(value=(low + high) / 2, ci_low=low, ci_high=high))
+    assert verdict_of(NEW, OLD, compared, margin=margin, metric="mae") == verdict
+    words = reason_of("refused", NEW, compared, metric="mae", margin=margin)
+    assert ("leads by 2.000 on test, interval 1.000 to 3.000" in words) == (high < 0)
+    assert ("is behind by 2.000" in words) == (low > 0)
+
+
+def test_of_errors_the_smallest_challenges() -> None:
+    others = [
+        Standing(experiment=name, signature=name, val=Measured(value=value))
+        for name, value in {"a": 3.0, "b": 1.0, "c": 2.0}.items()
+    ]
+    assert challenger_of(others[0], others, metric="mae") == others[1]
+    assert challenger_of(others[0], others, metric="r2") == others[2]

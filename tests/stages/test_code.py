@@ -32,7 +32,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 # Imported by stages, and without a say in their numbers: they move, record, check, draw or print.
 _NEUTRAL_PACKAGES = {
-    *("cnnpipe", "jinja2", "markupsafe", "matplotlib", "mlflow", "msgspec", "psutil"),
+    *("cnnpipe", "huggingface_hub", "jinja2", "markupsafe", "matplotlib", "mlflow", "msgspec", "psutil"),
     *("pydantic", "pydantic_core", "ruamel", "safetensors"),
 }
 

@@ -50,14 +50,16 @@ def experiment_table(root: Path) -> str:
     rows = []
     for path in sorted((root / paths.MODELS).glob(f"*/{RUN_FILE}")):
         name = path.parent.name
-        page = pages.get(files.read_json(path, RunRecord).signature)
+        record = files.read_json(path, RunRecord)
+        page = pages.get(record.signature)
+        end = _cell("; ".join([record.stop_reason.replace("_", " "), *record.incidents]))
         report = root / paths.RESULTS / name / _REPORT
         local = f"`{report.relative_to(root)}`" if report.exists() else "not judged yet"
         run = f"[run]({page})" if page else "`cnnpipe ui`"
-        rows.append(f"| {name} | {run} | {f'[report]({page}/artifacts)' if page else local} |")
+        rows.append(f"| {name} | {end} | {run} | {f'[report]({page}/artifacts)' if page else local} |")
     if not rows:
         return "No experiment is trained yet."
-    return "\n".join(["| experiment | MLflow | report |", "|---|---|---|", *rows])
+    return "\n".join(["| experiment | ended by | MLflow | report |", "|---|---|---|---|", *rows])
 
 
 def champions(root: Path) -> list[str]:

@@ -22,11 +22,17 @@ _WORDS: Final = TaskWords(
     task="classification",
     samples="samples",
     overall=OVERALL,
+    over_all="over all classes",
     of_a_class="f1",
     of_a_class_definition=OF_A_CLASS["f1"],
     only_first="only the first is right",
     only_second="only the second is right",
     only="The last columns count test samples.",
+    pictures=(
+        "First those on which the experiments differ, then those that all get wrong, then those all get "
+        "right; within each, the least certain first."
+    ),
+    is_share=True,
 )
 
 
@@ -58,7 +64,7 @@ def resampled_of(scored: Scored, metric: str, params: CompareParams) -> Resample
     drawn = intervals.bootstrap(scored, num_resamples=params.bootstrap_samples, seed=params.seed)
     return Resampled(
         metric=drawn[metric],
-        is_right=scored.predicted == scored.truth,
+        merit=scored.predicted == scored.truth,
         num_samples=len(scored.truth),
         has_intervals=intervals.has_intervals(scored.group),
     )

@@ -28,11 +28,17 @@ _WORDS: Final = TaskWords(
     task="detection",
     samples="pictures",
     overall=DETECT_OVERALL,
+    over_all="over all classes",
     of_a_class="ap_50",
     of_a_class_definition=DETECT_OF_A_CLASS["ap_50"],
     only_first="only the first finds",
     only_second="only the second finds",
     only="The last columns count objects of test, found at the thresholds that each detector chose on val.",
+    pictures=(
+        "Those with the most faults of all experiments together first; detections from the thresholds on. "
+        "In the truth, “missed” is what one experiment or more does not find."
+    ),
+    is_share=True,
 )
 
 
@@ -71,7 +77,7 @@ def resampled_of(judged: DetectorJudgement, metric: str, params: CompareParams) 
     drawn = resampled_metrics(judged, seed=params.seed, num_resamples=params.bootstrap_samples)
     return Resampled(
         metric=drawn[metric],
-        is_right=np.array([kind == "found" for kind in object_kinds(judged.said)], dtype=bool),
+        merit=np.array([kind == "found" for kind in object_kinds(judged.said)], dtype=bool),
         num_samples=len(judged.pictures),
         has_intervals=intervals.has_intervals(judged.group),
     )

@@ -1,0 +1,1 @@
+"""Task `regress`: one number per object crop, or per picture."""
