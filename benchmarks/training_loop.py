@@ -39,9 +39,15 @@ from cnnpipe.tracking.active_run import ActiveRun, start_run  # noqa: E402
 from cnnpipe.tracking.runs import Training  # noqa: E402
 from cnnpipe.training.classification import classification_objective  # noqa: E402
 from cnnpipe.training.devices import make_accelerator  # noqa: E402
-from cnnpipe.training.epoch import Learner, train_one_epoch  # noqa: E402
+from cnnpipe.training.epoch import (  # noqa: E402
+    Conditions,
+    Walk,
+    refuse_no_number,
+    train_one_epoch,
+)
 from cnnpipe.training.optimisers import make_optimiser  # noqa: E402
 from cnnpipe.training.schedules import Course, rate_factor  # noqa: E402
+from cnnpipe.training.step import Learner  # noqa: E402
 
 Batches = list[tuple[Tensor, Tensor]]
 
@@ -119,26 +125,28 @@ def our_epoch(case: Case, batches: Batches, run: ActiveRun) -> Callable[[int], N
     accelerator = make_accelerator("cpu")
     network = network_of(case)
     optimiser = make_optimiser(network, ADAM)
-    network = accelerator.prepare_model(network)
     course = Course.of(
-        CosineParams(name="cosine", warmup_epochs=1.0), epochs=1000, steps_per_epoch=len(batches)
+        CosineParams(name="cosine", warmup_epochs=1.0),
+        num_steps=1000 * len(batches),
+        steps_per_epoch=len(batches),
     )
     learner = Learner(
         accelerator=accelerator,
         network=network,
         optimiser=optimiser,
         objective=classification_objective(HALF, CROSS_ENTROPY),
-        learning_rate=lambda step: ADAM.learning_rate * rate_factor(step, course),
-        transfer=None,
+        seed=1,
     )
+    conditions = Conditions(rate=lambda step: ADAM.learning_rate * rate_factor(step, course))
 
     def epoch(number: int) -> None:
-        first_step = number * len(batches)
-        found, num_steps = train_one_epoch(learner, batches, first_step=first_step)
+        walk = Walk(step=number * len(batches), num_pieces=1)
+        train_one_epoch(learner, batches, walk, conditions)
+        refuse_no_number(learner, walk)
+        found = walk.tally.means()
         log.info("%s epoch %d  loss %.4f", case.network, number, found["loss"])
-        step = first_step + num_steps
         run.log_epoch(
-            {"epoch": number, "train/loss": found["loss"], "lr/network": ADAM.learning_rate}, step=step
+            {"epoch": number, "train/loss": found["loss"], "lr/network": ADAM.learning_rate}, step=walk.step
         )
 
     return epoch
