@@ -39,9 +39,10 @@ worker: venv ## Take scheduled runs from POOL=cpu or POOL=gpu, each in a clone o
 lock: ## Write requirements.lock anew; UPGRADE="dvc typer" or UPGRADE=all lets versions move
 	@python=$$(tools/find_python.sh) && "$$python" -m tools.lock $(UPGRADE)
 
-# left out, for they take long: python -m benchmarks.faults (docs/reliability.md), python -m benchmarks.via_fuzz
+# left out, for they take long: python -m benchmarks.faults (docs/reliability.md), python -m benchmarks.via_fuzz,
+# python -m benchmarks.classify_vs_peers, python -m benchmarks.course_networks (docs/results.md)
 bench: venv ## Run every benchmark against its peer; results as JSON in benchmarks/results/
-	@set -e; for file in $$(grep -l '__name__ == "__main__"' benchmarks/*.py | grep -Ev '/(faults|via_fuzz).py'); do \
+	@set -e; for file in $$(grep -l '__name__ == "__main__"' benchmarks/*.py | grep -Ev '/(faults|via_fuzz|classify_vs_peers|course_networks).py'); do \
 		echo "$$file"; $(bin)/python -m "benchmarks.$$(basename "$$file" .py)"; \
 	done
 

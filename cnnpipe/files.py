@@ -4,7 +4,7 @@ import hashlib
 import math
 import shutil
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,10 +18,15 @@ Record = TypeVar("Record")
 
 def write_bytes(path: Path, content: bytes | memoryview) -> None:
     """Write `content` to `path`, whole: a reader sees the old file or the new one, never a part."""
+    write_by(path, lambda part: part.write_bytes(content))
+
+
+def write_by(path: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` fill a new file beside `path`, which then takes its place."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.part")
     try:
-        part.write_bytes(content)
+        write(part)
         part.replace(path)
     except OSError as error:  # e.g. the disk is full: what is there already would keep it so
         part.unlink(missing_ok=True)

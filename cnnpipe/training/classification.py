@@ -15,7 +15,7 @@ from cnnpipe.evaluation import confusion
 from cnnpipe.evaluation.arrays import Floats, Ints, Scored
 from cnnpipe.evaluation.suite import metrics_without_intervals
 from cnnpipe.inference.forward import Normalise, forward_batches, softmax, to_network
-from cnnpipe.models.outputs import WithAuxiliaries
+from cnnpipe.models.outputs import logits_and_auxiliaries
 from cnnpipe.params.augmentation import MixParams
 from cnnpipe.params.losses import ClassifyLossParams
 from cnnpipe.training.distillation import Teacher, distillation_loss, teacher_logits
@@ -125,23 +125,16 @@ def _losses(  # noqa: PLR0913 (the objective's three, and what it is made of)
     seen_BCHW = to_network(pictures_BCHW, normalise, device=device)
     if mixing is not None:
         seen_BCHW = mix_pictures(seen_BCHW, mixing)
-    logits_BK, auxiliaries = _outputs(network, seen_BCHW)
+    logits_BK, auxiliaries = logits_and_auxiliaries(network(seen_BCHW))
     labels_BK = _labels(targets_B.to(device, non_blocking=True), mixing, logits_BK, seen_BCHW)
     parts = {name: of_labels(logits_BK, labels_BK).mean()}
     if auxiliaries and further.auxiliary_weight > 0.0:
-        of_each = torch.stack([of_labels(aux_BK.float(), labels_BK).mean() for aux_BK in auxiliaries])
+        of_each = torch.stack([of_labels(aux_BK, labels_BK).mean() for aux_BK in auxiliaries])
         parts["auxiliary"] = further.auxiliary_weight * of_each.sum()
     if further.teacher is None:
         return parts
     teacher_BK = teacher_logits(further.teacher, pictures_BCHW, mixing, device=device)
     return _with_teacher(parts, name, logits_BK, teacher_BK, further.teacher)
-
-
-def _outputs(network: nn.Module, seen_BCHW: Tensor) -> tuple[Tensor, Sequence[Tensor]]:
-    found = network(seen_BCHW)
-    if isinstance(found, WithAuxiliaries):
-        return found.logits.float(), found.auxiliaries
-    return found.float(), ()
 
 
 def _labels(targets_B: Tensor, mixing: Mixing | None, logits_BK: Tensor, seen_BCHW: Tensor) -> Tensor:

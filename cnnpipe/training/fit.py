@@ -185,7 +185,7 @@ def _start(run: _Fit[AnyBatch]) -> Progress:
 
 
 def _to_the_end(run: _Fit[AnyBatch], progress: Progress) -> tuple[Progress, StopReason]:
-    while (reason := stop_reason(progress.history, run.params, seconds=progress.seconds)) is None:
+    while (reason := _reason_to_stop(run, progress)) is None:
         started = time.perf_counter()
         try:
             progress = _with_next_epoch(run, progress)
@@ -197,6 +197,12 @@ def _to_the_end(run: _Fit[AnyBatch], progress: Progress) -> tuple[Progress, Stop
         log.info("%s  %.1f s", _line(progress.history[-1], run.params), seconds)
         run.surroundings.on_epoch(progress.history[-1], seconds)
     return progress, reason
+
+
+def _reason_to_stop(run: _Fit[AnyBatch], progress: Progress) -> StopReason | None:
+    # by the clock of the first process
+    decide = partial(stop_reason, progress.history, run.params, seconds=progress.seconds)
+    return told_by_the_first(run.learner.accelerator, decide)
 
 
 def _with_next_epoch(run: _Fit[AnyBatch], progress: Progress) -> Progress:
@@ -242,10 +248,12 @@ def _keeper(run: _Fit[AnyBatch], progress: Progress, started: float) -> Callable
 
     def keep_if_due(walk: Walk) -> None:
         nonlocal kept_at
-        is_due = pace.steps is not None and walk.step % pace.steps == 0
-        if is_due or time.perf_counter() - kept_at >= pause_s:
-            refuse_no_number(run.learner, walk)
-            _keep(run, _at(progress, walk, started))
+        is_counted = pace.steps is not None and walk.step % pace.steps == 0
+        if is_counted or time.perf_counter() - kept_at >= pause_s:
+            # of several processes each has a clock of its own: only what is counted, all of them see
+            if is_counted or run.learner.in_processes is None:
+                refuse_no_number(run.learner, walk)
+            _keep_if_finite(run, _at(progress, walk, started), walk)
             kept_at = time.perf_counter()
 
     return keep_if_due
@@ -294,7 +302,7 @@ def _gone_back(run: _Fit[AnyBatch], progress: Progress, error: DivergedError) ->
     factor = progress.rate_factor * wanted.rate_factor
     incident = f"{_DIVERGED} ({error.where}: {error.what}): back to step {kept.steps}, rate x {factor:g}"
     log.warning("%s", incident)
-    gone_back = replace(kept, rate_factor=factor, incidents=(*progress.incidents, incident))
+    gone_back = replace(kept, rate_factor=factor, incidents=(*kept.incidents, incident))
     _keep(run, gone_back)
     return gone_back
 

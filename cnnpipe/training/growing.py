@@ -55,12 +55,14 @@ def fit_grown(
     recipes = [_params_of(params, stage) for stage in growth]
     networks = [*(first_network(recipe) for recipe in recipes), network]
     before: tuple[Epoch, ...] = ()
+    incidents: tuple[str, ...] = ()
     held: Transfer | None = None
     for number, (recipe, stage) in enumerate(zip(recipes, growth, strict=True), start=1):
         log.info("%s, network %d of %d", recipe.network, number, len(networks))
         shallow, deep = networks[number - 1], networks[number]
         fitted = fit(shallow, data, recipe, _of_stage(surroundings, recipe, before, number), held=held)
         before = (*before, *_counted_on(fitted.history, before, number))
+        incidents = (*incidents, *fitted.incidents)
         shallow.load_state_dict(fitted.last_state)
         thaw_step = stage.then_frozen_epochs * data.steps_per_epoch
         held = Transfer.of_tensors(deep, copy_layers(shallow, deep), thaw_step=thaw_step)
@@ -68,7 +70,12 @@ def fit_grown(
     log.info("%s, network %d of %d", params.network, number, number)
     last = fit(network, data, params, _of_stage(surroundings, params, before, number), held=held)
     history = (*before, *_counted_on(last.history, before, number))
-    return replace(last, history=history, best_epoch=len(before) + last.best_epoch)
+    return replace(
+        last,
+        history=history,
+        best_epoch=len(before) + last.best_epoch,
+        incidents=(*incidents, *last.incidents),
+    )
 
 
 def _params_of(params: ExperimentParams, stage: GrowthParams) -> ExperimentParams:

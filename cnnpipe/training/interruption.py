@@ -1,8 +1,10 @@
 """Ctrl-C and SIGTERM during a training: the step in hand is finished first, so that all of it can be kept."""
 
+import os
 import signal
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from types import FrameType
 from typing import Final, NoReturn
 
@@ -54,7 +56,8 @@ class Interruption:
             yield
             return
         try:
-            yield
+            with nullcontext() if is_follower else _watchdog():
+                yield
         finally:
             signal.alarm(0)
             for each, former in before.items():
@@ -69,3 +72,29 @@ class Interruption:
             return
         self.broke_a_step = self._is_in_step
         self.stop()
+
+
+@contextmanager
+def _watchdog() -> Iterator[None]:
+    """End this process where a signal does not reach Python, e.g. while torch waits for another process.
+
+    The last checkpoint counts then, and the next training closes the run.
+    """
+    reads, writes = os.pipe()
+    os.set_blocking(writes, False)
+    has_ended = threading.Event()
+
+    def watch() -> None:
+        while told := os.read(reads, 1):
+            if told[0] in _SIGNALS and not has_ended.wait(_PATIENCE_S + 2):
+                os._exit(128 + told[0])
+        os.close(reads)
+
+    before = signal.set_wakeup_fd(writes, warn_on_full_buffer=False)
+    threading.Thread(target=watch, name="signal-watch", daemon=True).start()
+    try:
+        yield
+    finally:
+        has_ended.set()
+        signal.set_wakeup_fd(before)
+        os.close(writes)

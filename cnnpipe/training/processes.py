@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import IO, Final, NamedTuple, TypeVar
 
 import torch
@@ -32,7 +32,7 @@ Told = TypeVar("Told")
 _READY: Final = "CNNPIPE_READY_FD"  # of a follower: the end of a pipe
 _POLL_S: Final = 0.25
 _PATIENCE_S: Final = 20.0  # that followers have to end after the first
-_NUM_LINES: Final = 3  # of what a follower said last, in an error
+_NUM_LINES: Final = 2  # of what a follower said last, in an error
 
 
 class _Follower(NamedTuple):
@@ -94,7 +94,7 @@ def told_by_the_first(accelerator: Accelerator, make: Callable[[], Told]) -> Tol
 
 
 @contextmanager
-def followers(num_processes: int, command: Sequence[str]) -> Iterator[None]:
+def followers(num_processes: int, command: Sequence[str], *, on_gpus: bool) -> Iterator[None]:
     """Run the block as the first of several processes; the others run a command of cnnpipe beside it.
 
     Where the environment makes this process one of several already, nothing is started.
@@ -102,15 +102,21 @@ def followers(num_processes: int, command: Sequence[str]) -> Iterator[None]:
     Args:
         num_processes: on this machine, 1 at least.
         command: of cnnpipe, which ends in the same training, e.g. ["train", "lenet"].
+        on_gpus: each process needs one of its own.
 
     Raises:
-        ParamsError: there are fewer GPUs than processes.
+        ParamsError: there are fewer GPUs than processes, or the environment has another number of processes.
         CnnpipeError: a follower failed.
     """
-    if num_processes == 1 or "RANK" in os.environ:
+    if "RANK" in os.environ:
+        check_number(num_processes)
+        with _telling_of_others():
+            yield
+        return
+    if num_processes == 1:
         yield
         return
-    if 0 < torch.cuda.device_count() < num_processes:
+    if on_gpus and torch.cuda.device_count() < num_processes:
         what = f"is {num_processes}, and this machine has {torch.cuda.device_count()} GPUs"
         raise ParamsError("train.processes", what, "set it to the number of GPUs, or train.device: cpu")
     with ExitStack() as stack:
@@ -125,9 +131,34 @@ def followers(num_processes: int, command: Sequence[str]) -> Iterator[None]:
         except RuntimeError as error:  # of torch: a connection broke
             raise _fault(started) or error from error
         finally:
-            _leave()
-        for follower in started:
-            follower.process.wait(_PATIENCE_S)
+            leave()
+        for follower in started:  # all is written: one that lingers is ended
+            with suppress(subprocess.TimeoutExpired):
+                follower.process.wait(_PATIENCE_S)
+
+
+def check_number(num_processes: int) -> None:
+    """Check that the environment has as many processes as params: they are a part of what makes a result.
+
+    Raises:
+        ParamsError: it has another number.
+    """
+    started = own_share().num_ranks
+    if started != num_processes:
+        what = f"is {num_processes}, and the environment (WORLD_SIZE) says {started}"
+        raise ParamsError("train.processes", what, f"set it to {started}, or start {num_processes}")
+
+
+@contextmanager
+def _telling_of_others() -> Iterator[None]:
+    """Tell in words that a connection to another process broke."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "onnection" not in str(error):  # torch has no class of its own for gloo's
+            raise
+        what = f"the connection to another process broke: {str(error).splitlines()[0]}"
+        raise CnnpipeError("training", what, "look at what the others say; the next run goes on") from error
 
 
 def _rendezvous(num_processes: int) -> dict[str, str]:
@@ -187,7 +218,7 @@ def _environment(changes: Mapping[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _leave() -> None:
+def leave() -> None:
     """Let go of the other processes; the next accelerator of this process is alone again."""
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()

@@ -160,7 +160,7 @@ def test_evaluation_needs_samples_of_no_other_split(opened: OpenView[Sample]) ->
 
 def test_an_evaluation_loader_has_no_epochs(opened: OpenView[Sample]) -> None:
     loader = evaluation_loader(opened, shrink, split="test", batch_size=64, num_workers=0)
-    with pytest.raises(TypeError, match="training_loader"):
+    with pytest.raises(TypeError, match="a loader of train is needed"):
         batches_of_epoch(loader, 1)
 
 

@@ -14,7 +14,10 @@ from dvc.cli.parser import get_main_parser
 from cnnpipe.cli.main import app
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CHANGELOG.md", "ARCHITECTURE.md", "CONTRIBUTING.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
 COMMANDS = typer.main.get_group(app).commands
 BLOCK = re.compile(r"^```(?:bash|text)\n(.*?)^```", re.M | re.S)
 INLINE = re.compile(r"`([^`\n]+)`")
@@ -46,8 +49,12 @@ def options_in(words: list[str]) -> list[str]:
 
 
 def mentions(program: str) -> list[tuple[str, list[str]]]:
-    pages = ((page.name, page.read_text(encoding="utf-8")) for page in PAGES)
+    pages = ((_name(page), page.read_text(encoding="utf-8")) for page in PAGES)
     return [(name, words) for name, text in pages for words in commands_of(text, program)]
+
+
+def _name(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
 
 
 def name_of(value: object) -> str:
@@ -94,7 +101,7 @@ def test_every_command_and_option_of_dvc_exists(page: str, words: list[str]) -> 
     assert set(options_in(words)) <= {*known, "--wait-for-lock"}, page
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=_name)
 def test_every_page_that_is_linked_exists(page: Path) -> None:
     linked = LINK.findall(page.read_text(encoding="utf-8"))
     assert [target for target in linked if not (page.parent / target).exists()] == []

@@ -213,7 +213,8 @@ def dtypes(output: Any) -> Iterator[torch.dtype]:
 
 
 def test_a_detector_learns_in_lower_precision(tmp_path: Path, view: Path) -> None:
-    params = toy_detect_params(epochs=3)
+    # not FCOS: on CPUs, bfloat16 gradients of its map of one cell hold whatever was in memory
+    params = toy_detect_params(epochs=3, network=FASTER)
     job = prepare(view, params, MACHINE)
     with repeatable_torch(num_threads=1):
         surroundings = Surroundings(

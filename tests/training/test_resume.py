@@ -1,6 +1,7 @@
 """A training that was broken off anywhere ends in the very weights of one that was not."""
 
 import os
+import resource
 import signal
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -151,6 +152,22 @@ def test_batches_before_the_checkpoint_are_not_read_again(tmp_path: Path) -> Non
         fit_toy(tmp_path / "t", toy_params(**RECIPE), data=data, pace=Pace())
     fit_toy(tmp_path / "t", toy_params(**RECIPE), data=replace(toy_data(), train=train))
     assert asked == [(2, 2), (3, 0)]
+
+
+def test_a_disk_that_fills_midway_keeps_the_checkpoint_before(tmp_path: Path) -> None:
+    data = before_batch(2, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    with pytest.raises(SystemExit):
+        fit_toy(tmp_path / "t", toy_params(**RECIPE), data=data)
+    path = tmp_path / "t" / CHECKPOINT_FILE
+    before, limits = path.read_bytes(), resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, limits[1]))  # of one file
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            fit_toy(tmp_path / "t", toy_params(**RECIPE))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path]
 
 
 def test_a_checkpoint_of_another_training_is_refused(tmp_path: Path) -> None:
