@@ -119,6 +119,7 @@ def followers(num_processes: int, command: Sequence[str], *, on_gpus: bool) -> I
     if on_gpus and torch.cuda.device_count() < num_processes:
         what = f"is {num_processes}, and this machine has {torch.cuda.device_count()} GPUs"
         raise ParamsError("train.processes", what, "set it to the number of GPUs, or train.device: cpu")
+    leave()  # what this process did before, it did alone
     with ExitStack() as stack:
         shared = _rendezvous(num_processes)
         started = [
