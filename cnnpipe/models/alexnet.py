@@ -15,15 +15,16 @@ from torchvision.models import (  # type: ignore[import-untyped]  # no stubs
 
 from cnnpipe.models.materialising import materialised
 from cnnpipe.models.shape import NetworkShape
-from cnnpipe.models.sizes import Window, side_through
+from cnnpipe.models.sizes import side_through
+from cnnpipe.params.windows import Window
 
 _FULL_WIDTH: Final = 4096
 _POOL: Final = Window(kernel=3, stride=2)
-_FIRST: Final = Window(kernel=11, stride=4, padding=2)
+_FIRST: Final = Window(kernel=11, stride=4, before=2, after=2)
 _ALEXNET: Final = (_FIRST, _POOL, _POOL, _POOL)  # the other convolutions keep the side
-_ZF_POOL: Final = Window(kernel=3, stride=2, padding=1)
+_ZF_POOL: Final = Window(kernel=3, stride=2, before=1, after=1)
 _ZFNET: Final = (
-    Window(kernel=7, stride=2, padding=1),
+    Window(kernel=7, stride=2, before=1, after=1),
     _ZF_POOL,
     Window(kernel=5, stride=2),
     _ZF_POOL,

@@ -2,10 +2,10 @@
 
 from torch import Tensor, nn
 
-from cnnpipe.errors import ParamsError
 from cnnpipe.models.initialisation import start_he, start_xavier
 from cnnpipe.models.shape import NetworkShape
-from cnnpipe.models.sizes import output_size
+from cnnpipe.models.sizes import side_through
+from cnnpipe.params.windows import Window
 
 
 class LeNet5(nn.Module):
@@ -48,8 +48,4 @@ def side_after_s4(side_px: int) -> int:
     Raises:
         ParamsError: the input is too small.
     """
-    try:
-        s2 = output_size(output_size(side_px, kernel=5), kernel=2, stride=2)
-        return output_size(output_size(s2, kernel=5), kernel=2, stride=2)
-    except ParamsError as error:
-        raise ParamsError("network lenet", f"input of {side_px} px: {error.what}", error.fix) from error
+    return side_through(side_px, 2 * (Window(kernel=5), Window(kernel=2, stride=2)), network="lenet")

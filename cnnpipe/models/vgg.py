@@ -8,7 +8,8 @@ from torchvision.models import get_model  # type: ignore[import-untyped]  # no s
 
 from cnnpipe.models.materialising import materialised
 from cnnpipe.models.shape import NetworkShape
-from cnnpipe.models.sizes import Window, side_through
+from cnnpipe.models.sizes import side_through
+from cnnpipe.params.windows import Window
 
 _HALVINGS: Final = 5 * (Window(kernel=2, stride=2),)  # the convolutions keep the side
 

@@ -19,6 +19,7 @@ from cnnpipe.models.heads import is_of_head
 from cnnpipe.models.initialisation import for_channels
 
 _KINDS: Final = (".safetensors", ".pt", ".pth")
+_FIX: Final = "fetch the file again"
 _SHOWN: Final = 4  # tensors named in an error
 
 # A detector of cnnpipe holds one of torchvision, which holds a feature extractor.
@@ -129,6 +130,3 @@ def _told(name: str, own: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> 
     if there is None:
         return name
     return f"{name} (of shape {list(there.shape)}, not {list(own[name].shape)})"
-
-
-_FIX: Final = "fetch the file again"

@@ -119,8 +119,8 @@ def test_small_pictures_make_small_full_connections(make: object, side_px: int, 
 @pytest.mark.parametrize(
     ("make", "side_px", "told"),
     [
-        (alexnet2012, 62, r"62 → 14 → 6 → 2: a filter of 3 px does not fit on 2 px with padding 0"),
-        (zfnet, 52, r"52 → 24 → 12 → 4 → 2: a filter of 3 px does not fit on 2 px with padding 0"),
+        (alexnet2012, 62, r"62 → 14 → 6 → 2: a window of 3 px does not fit on 2 px"),
+        (zfnet, 52, r"52 → 24 → 12 → 4 → 2: a window of 3 px does not fit on 2 px"),
     ],
 )
 def test_a_side_too_small_is_refused_with_the_arithmetic(make: object, side_px: int, told: str) -> None:

@@ -35,7 +35,8 @@ def test_every_side_gives_logits(side_px: int, side: int, channels: int) -> None
 
 
 def test_a_side_too_small_is_refused_before_anything_runs() -> None:
-    with pytest.raises(ParamsError, match=r"input of 15 px: a filter of 2 px does not fit on 1 px") as caught:
+    told = "15 → 11 → 5 → 1: a window of 2 px does not fit on 1 px"
+    with pytest.raises(ParamsError, match=told) as caught:
         LeNet5(shape_of(side_px=15))
     assert "raise input.side_px" in caught.value.fix
 
