@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 
 _NEVER_S: Final = float("inf")
 _DIVERGED: Final = "diverged"
+_LARGEST_COST: Final = 0.02  # of the time, that checkpoints after epochs may take
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,10 @@ class FitData(Generic[AnyBatch]):
 
 @dataclass(frozen=True)
 class Pace:
-    """How often a checkpoint is kept within an epoch; after each epoch there is one anyway."""
+    """How often a checkpoint is kept within an epoch.
+
+    After an epoch there is one anyway, as long as they take no more than a fiftieth of the time.
+    """
 
     steps: int | None = None
     minutes: float | None = None
@@ -185,14 +189,19 @@ def _start(run: _Fit[AnyBatch]) -> Progress:
 
 
 def _to_the_end(run: _Fit[AnyBatch], progress: Progress) -> tuple[Progress, StopReason]:
-    while (reason := _reason_to_stop(run, progress)) is None:
+    reason, due_at = _reason_to_stop(run, progress), 0.0
+    while reason is None:
         started = time.perf_counter()
         try:
             progress = _with_next_epoch(run, progress)
         except DivergedError as error:
             progress = _gone_back(run, progress, error)
             continue
-        _keep(run, progress)
+        reason, ended = _reason_to_stop(run, progress), time.perf_counter()
+        if reason is not None or ended >= due_at:
+            _keep(run, progress)
+            kept = time.perf_counter()
+            due_at = kept + (kept - ended) / _LARGEST_COST
         seconds = time.perf_counter() - started
         log.info("%s  %.1f s", _line(progress.history[-1], run.params), seconds)
         run.surroundings.on_epoch(progress.history[-1], seconds)

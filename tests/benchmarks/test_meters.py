@@ -57,5 +57,5 @@ def test_the_share_of_waiting_is_the_median_without_the_first_epoch() -> None:
 
 
 def test_what_is_added_is_a_share_of_the_bare_loop() -> None:
-    assert added_share([2.0, 10.3, 99.0], [1.0, 10.0, 11.0]) == pytest.approx(0.03)
+    assert added_share([10.0, 10.6, 10.3], [10.0, 10.0, 10.0]) == pytest.approx(0.03)
     assert added_share([9.0], [10.0]) == pytest.approx(-0.1)
