@@ -146,7 +146,6 @@ def train(
     from cnnpipe.params.load import load_section
     from cnnpipe.params.tracking import TrackingParams
     from cnnpipe.stages import train as stage
-    from cnnpipe.training.devices import uses_cuda
     from cnnpipe.training.processes import followers, own_share
 
     recipe = load_experiment(params, experiment)
@@ -159,7 +158,7 @@ def train(
     command = ["train", experiment, "--params", str(params)]
     with (
         stage_process(f"train@{experiment}"),
-        followers(machine.processes, command, on_gpus=uses_cuda(machine.device)),
+        followers(machine, command),
     ):
         when_unreachable = load_section(params, "tracking", TrackingParams).when_unreachable
         run = stage.train(experiment, view, out, recipe, machine, when_unreachable=when_unreachable)

@@ -26,6 +26,8 @@ from torch.nn.parallel import DistributedDataParallel
 
 from cnnpipe.datasets.loading import Share
 from cnnpipe.errors import CnnpipeError, ParamsError
+from cnnpipe.params.experiment import TrainParams
+from cnnpipe.training.devices import uses_cuda
 
 Told = TypeVar("Told")
 
@@ -94,20 +96,20 @@ def told_by_the_first(accelerator: Accelerator, make: Callable[[], Told]) -> Tol
 
 
 @contextmanager
-def followers(num_processes: int, command: Sequence[str], *, on_gpus: bool) -> Iterator[None]:
+def followers(machine: TrainParams, command: Sequence[str]) -> Iterator[None]:
     """Run the block as the first of several processes; the others run a command of cnnpipe beside it.
 
     Where the environment makes this process one of several already, nothing is started.
 
     Args:
-        num_processes: on this machine, 1 at least.
+        machine: how many processes, and with how many threads each.
         command: of cnnpipe, which ends in the same training, e.g. ["train", "lenet"].
-        on_gpus: each process needs one of its own.
 
     Raises:
         ParamsError: there are fewer GPUs than processes, or the environment has another number of processes.
         CnnpipeError: a follower failed.
     """
+    num_processes = machine.processes
     if "RANK" in os.environ:
         check_number(num_processes)
         with _telling_of_others():
@@ -116,12 +118,12 @@ def followers(num_processes: int, command: Sequence[str], *, on_gpus: bool) -> I
     if num_processes == 1:
         yield
         return
-    if on_gpus and torch.cuda.device_count() < num_processes:
+    if uses_cuda(machine.device) and torch.cuda.device_count() < num_processes:
         what = f"is {num_processes}, and this machine has {torch.cuda.device_count()} GPUs"
         raise ParamsError("train.processes", what, "set it to the number of GPUs, or train.device: cpu")
     leave()  # what this process did before, it did alone
     with ExitStack() as stack:
-        shared = _rendezvous(num_processes)
+        shared = _rendezvous(num_processes, num_threads=machine.num_threads)
         started = [
             stack.enter_context(_follower(command, shared | _place(rank))) for rank in range(1, num_processes)
         ]
@@ -162,12 +164,13 @@ def _telling_of_others() -> Iterator[None]:
         raise CnnpipeError("training", what, "look at what the others say; the next run goes on") from error
 
 
-def _rendezvous(num_processes: int) -> dict[str, str]:
+def _rendezvous(num_processes: int, *, num_threads: int) -> dict[str, str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     return {
         "WORLD_SIZE": str(num_processes),
+        "OMP_NUM_THREADS": str(num_threads),  # accelerate would choose a number of its own
         "LOCAL_WORLD_SIZE": str(num_processes),
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(port),

@@ -26,7 +26,7 @@ TESTS = Path(__file__).resolve().parents[1]
 PROJECT = "faults"
 MOMENT_S = 2.0  # more than an epoch may ever wait for the store, on a busy machine
 SOON_S = 15.0  # in which a training ends that needs the store
-WITHIN_S = 90.0
+WITHIN_S = 180.0
 ENSURE = """
 from pathlib import Path
 from cnnpipe.tracking.projection import ensure_run
