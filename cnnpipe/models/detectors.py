@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 import msgspec
+import torch
 from torch import Tensor, nn
 from torchvision.models.detection import (  # type: ignore[import-untyped]  # no stubs
     FCOS,
@@ -130,6 +131,21 @@ class _PicturesAsTheyCome(nn.Module):
         return found
 
 
+class _CoarseMaps(LastLevelP6P7):  # type: ignore[misc]  # as above
+    """The maps at strides 64 and 128, in float32 always.
+
+    They have few cells, or one: on CPUs, gradients of such a convolution in bfloat16 hold what was in memory.
+    """
+
+    def forward(self, p: list[Tensor], c: list[Tensor], names: list[str]) -> tuple[list[Tensor], list[str]]:
+        """Return the maps with the two above them, and their names."""
+        with torch.autocast(p[-1].device.type, enabled=False):
+            found: tuple[list[Tensor], list[str]] = super().forward(
+                [each.float() for each in p], [each.float() for each in c], names
+            )
+        return found
+
+
 def _fcos_lite0(shape: DetectorShape) -> nn.Module:
     """Return FCOS on lite0's pyramid: a box and a class for every point of five maps, at strides 8 to 128.
 
@@ -139,7 +155,7 @@ def _fcos_lite0(shape: DetectorShape) -> nn.Module:
     Source: Tian et al. 2022, FCOS: A simple and strong anchor-free object detector, section 3; torchvision,
     `FCOS`.
     """
-    above = LastLevelP6P7(PYRAMID_CHANNELS, PYRAMID_CHANNELS)
+    above = _CoarseMaps(PYRAMID_CHANNELS, PYRAMID_CHANNELS)
     detector = FCOS(
         Lite0Pyramid(shape.channels, above),
         num_classes=shape.num_classes,

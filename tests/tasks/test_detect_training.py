@@ -213,8 +213,7 @@ def dtypes(output: Any) -> Iterator[torch.dtype]:
 
 
 def test_a_detector_learns_in_lower_precision(tmp_path: Path, view: Path) -> None:
-    # not FCOS: on CPUs, bfloat16 gradients of its map of one cell hold whatever was in memory
-    params = toy_detect_params(epochs=3, network=FASTER)
+    params = toy_detect_params(epochs=3)
     job = prepare(view, params, MACHINE)
     with repeatable_torch(num_threads=1):
         surroundings = Surroundings(
@@ -223,7 +222,7 @@ def test_a_detector_learns_in_lower_precision(tmp_path: Path, view: Path) -> Non
         low = fit(job.first_network(params), job.data(), params, surroundings)
     plain = fit_view(tmp_path / "plain", view, params)
     assert low.history[-1]["train/loss"] < low.history[0]["train/loss"]
-    assert low.history[0]["train/loss"] == pytest.approx(plain.history[0]["train/loss"], rel=0.2)
+    assert low.history[-1]["val/loss"] == pytest.approx(plain.history[-1]["val/loss"], rel=0.1)
     assert low.history != plain.history
 
 
