@@ -18,4 +18,4 @@ class Params(BaseModel):
     """
 
     # deferred: only the model that is asked for is built, not each one on its way
-    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", defer_build=True)
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid", allow_inf_nan=False, defer_build=True)

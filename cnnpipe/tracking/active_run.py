@@ -17,7 +17,8 @@ from cnnpipe.tracking.store import unreachable
 
 _logger = logging.getLogger(__name__)
 
-PATIENCE_S: Final = 8.0  # how long any training waits for a store at its start and at its end
+PATIENCE_S: Final = 8.0  # in which a store must do something, at the start of any training and at its end
+_POLL_S: Final = 0.1
 # How long a store may be away before a training that needs it fails: no longer than one look at a server that
 # never answers. With two timeouts of MLflow in its place the training still ends within 15 s.
 _AWAY_S: Final = 5.0
@@ -58,12 +59,13 @@ class ActiveRun:
         return self._sender.run_id
 
     def wait_until_open(self) -> None:
-        """Wait until the run is open, or it is clear that it cannot be opened now.
+        """Wait until the run is open, or it is clear that it cannot be opened now; a slow store has its time.
 
         Raises:
             StorageError: it cannot, and the training is to fail then.
         """
-        self._sender.tried.wait(PATIENCE_S)
+        while not self._sender.tried.wait(_POLL_S) and self._sender.rested_s() < PATIENCE_S:
+            pass
         if self._is_needed and not self.run_id:
             self._ended = True
             self._sender.end(Ending("FAILED", None), patience_s=0.0)

@@ -77,7 +77,7 @@ class Sender:
         self.tried = threading.Event()  # to open the run, with or without success
         self.fault: Exception | None = None  # of the last try; None: it went well
         self.closed = False
-        self.moved_at = time.monotonic()  # when the store last did what it was asked
+        self._moved_at = time.monotonic()  # when the store last did what it was asked
         self._training = training
         self._tags = {ORIGIN: "trained", "cnnpipe.device": device, "cnnpipe.precision": precision}
         self._look_s = look_s
@@ -107,15 +107,16 @@ class Sender:
         """Have the rest sent and the run closed; leave it when a try fails or nothing moves for so long."""
         with self._news:
             self._ending = ending
-            self.moved_at = time.monotonic()
+            self._moved_at = time.monotonic()
             self._news.notify_all()
-            while not self.closed and not self._tries_to_end and self._rested_s() < patience_s:
+            while not self.closed and not self._tries_to_end and self.rested_s() < patience_s:
                 self._news.wait(0.1)
             self._left = True
             self._news.notify_all()
 
-    def _rested_s(self) -> float:
-        return time.monotonic() - self.moved_at
+    def rested_s(self) -> float:
+        """Return the seconds since the store last did what it was asked."""
+        return time.monotonic() - self._moved_at
 
     def _serve(self) -> None:
         while not self.closed and not self._left:
@@ -156,8 +157,11 @@ class Sender:
     def _open(self) -> _OpenRun:
         """Take up the run of the same signature, however it ended, or make one."""
         store = open_store()
+        self._moved()
         former = former_run(store, self._training.signature)
+        self._moved()
         close_abandoned(store, keep=former)
+        self._moved()
         own = processes.own_tags()
         if former is None:
             tags = {**own, **self._tags}
@@ -214,7 +218,7 @@ class Sender:
         self.closed = True
 
     def _moved(self) -> None:
-        self.moved_at = time.monotonic()
+        self._moved_at = time.monotonic()
 
     def _succeeded(self) -> None:
         self._moved()

@@ -32,7 +32,8 @@ class Progress:
     steps: int = 0  # taken
     tally: Tally | None = None  # of the epoch that was broken off
     num_pieces: int = 1  # that a batch is computed in
-    rate_factor: float = 1.0  # below 1 once the training has diverged
+    num_divergences: int = 0  # after which it went back
+    rate_factor: float = 1.0  # below 1 after the first of them
     seconds: float = 0.0  # of the clock, over all starts
     incidents: tuple[str, ...] = ()  # what went wrong and was mended, in words
 
@@ -46,6 +47,7 @@ def save_checkpoint(folder: Path, progress: Progress, learner: Learner[Any]) -> 
         "steps": progress.steps,
         "tally": None if progress.tally is None else progress.tally.state(),
         "num_pieces": progress.num_pieces,
+        "num_divergences": progress.num_divergences,
         "rate_factor": progress.rate_factor,
         "seconds": progress.seconds,
         "incidents": list(progress.incidents),
@@ -127,6 +129,7 @@ def _restored(content: Mapping[str, Any], learner: Learner[Any]) -> Progress:
         steps=content["steps"],
         tally=None if content["tally"] is None else Tally.of_state(content["tally"]),
         num_pieces=content["num_pieces"],
+        num_divergences=content["num_divergences"],
         rate_factor=content["rate_factor"],
         seconds=content["seconds"],
         incidents=tuple(content["incidents"]),

@@ -33,7 +33,6 @@ from cnnpipe.training.transfer import Transfer, learning_rates, transfer_of
 log = logging.getLogger(__name__)
 
 _NEVER_S: Final = float("inf")
-_DIVERGED: Final = "diverged"
 _LARGEST_COST: Final = 0.02  # of the time, that checkpoints after epochs may take
 
 
@@ -302,16 +301,20 @@ def _gone_back(run: _Fit[AnyBatch], progress: Progress, error: DivergedError) ->
         DivergedError: params do not want that, or no more often.
     """
     wanted = run.params.on_divergence
-    times = sum(incident.startswith(_DIVERGED) for incident in progress.incidents)
-    if wanted is None or times >= wanted.times:
+    if wanted is None or progress.num_divergences >= wanted.times:
         raise error
     kept = load_checkpoint(run.surroundings.checkpoint_dir, run.learner)
     if kept is None:
         raise error
     factor = progress.rate_factor * wanted.rate_factor
-    incident = f"{_DIVERGED} ({error.where}: {error.what}): back to step {kept.steps}, rate x {factor:g}"
+    incident = f"diverged ({error.where}: {error.what}): back to step {kept.steps}, rate x {factor:g}"
     log.warning("%s", incident)
-    gone_back = replace(kept, rate_factor=factor, incidents=(*kept.incidents, incident))
+    gone_back = replace(
+        kept,
+        num_divergences=kept.num_divergences + 1,
+        rate_factor=factor,
+        incidents=(*kept.incidents, incident),
+    )
     _keep(run, gone_back)
     return gone_back
 

@@ -26,7 +26,7 @@ TESTS = Path(__file__).resolve().parents[1]
 PROJECT = "faults"
 MOMENT_S = 2.0  # more than an epoch may ever wait for the store, on a busy machine
 SOON_S = 15.0  # in which a training ends that needs the store
-WITHIN_S = 180.0
+WITHIN_S = 90.0
 ENSURE = """
 from pathlib import Path
 from cnnpipe.tracking.projection import ensure_run
@@ -62,10 +62,13 @@ class Feeder:
         return self.process.returncode, said, complained
 
 
-def until(is_so: Callable[[], bool], what: str) -> None:
+def until(is_so: Callable[[], bool], what: str, *feeders: Feeder) -> None:
+    """Wait for something, as long as the feeders live that are to bring it about."""
     end = time.monotonic() + WITHIN_S
     while not is_so():
         assert time.monotonic() < end, what
+        for feeder in feeders:
+            assert feeder.process.poll() is None, f"{what}: {feeder.ended()}"
         time.sleep(0.1)
 
 
@@ -192,7 +195,7 @@ def test_a_server_that_is_killed_and_comes_back(
     twin = start(undisturbed, train, f"sqlite:///{undisturbed}/mlflow.db")
     server.start()
     through, needs = feeders("through", "continue"), feeders("needs", "fail")
-    until(lambda: store.has_steps(through.signature, 2) and store.has_steps(needs.signature, 2), "two steps")
+    until(lambda: all(store.has_steps(f.signature, 2) for f in (through, needs)), "two steps", through, needs)
     real = start(disturbed, train, server.address)
     until(lambda: any((disturbed / ".cnnpipe/unsent").glob("*")), "the first epoch")
     signature = next((disturbed / ".cnnpipe/unsent").glob("*")).stem
@@ -244,7 +247,8 @@ def test_a_server_that_accepts_and_never_answers(
         feeders("needs", "fail"),
         feeders("ends", "continue"),
     )
-    until(lambda: all(store.has_steps(f.signature, 2) for f in (through, needs, ends)), "two steps each")
+    fed = (through, needs, ends)
+    until(lambda: all(store.has_steps(f.signature, 2) for f in fed), "two steps each", *fed)
 
     server.freeze()
     frozen = time.monotonic()
