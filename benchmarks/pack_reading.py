@@ -23,9 +23,9 @@ from torch.utils.data import DataLoader
 from torchvision import datasets, transforms  # type: ignore[import-untyped]  # it carries no types
 
 from cnnpipe import files, telemetry
-from cnnpipe.datasets.classification import training_loader
+from cnnpipe.datasets.classification import batch_maker
 from cnnpipe.datasets.crops import packed_size
-from cnnpipe.datasets.loading import batches_of_epoch
+from cnnpipe.datasets.loading import batches_of_epoch, epoch_loader
 from cnnpipe.datasets.normalisation import normalise
 from cnnpipe.datasets.packs import PackPlan, open_view, write_view
 from cnnpipe.datasets.records import Sample
@@ -140,7 +140,8 @@ def read_pack(folder: Path, arguments: argparse.Namespace) -> Callable[[int], It
     )
     augment = build_augmentation(policy, side_px=arguments.side, channels=3, fit="stretch")
     opened = open_view(folder)
-    loader = training_loader(opened, augment, batch_size=arguments.batch_size, seed=0, num_workers=0)
+    make_batch = batch_maker(opened, augment)
+    loader = epoch_loader(opened, make_batch, batch_size=arguments.batch_size, seed=0, num_workers=0)
     return lambda epoch: (normalise(batch.pictures, MEAN, STD) for batch in batches_of_epoch(loader, epoch))
 
 

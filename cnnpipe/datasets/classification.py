@@ -12,13 +12,12 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from cnnpipe.annotations import Split
-from cnnpipe.datasets.loading import Draw, Order, Share, epoch_loader, positions_loader, stack
+from cnnpipe.datasets.loading import Draw, Order, Preprocess, positions_loader, stack
 from cnnpipe.datasets.orders import class_balanced, shuffled
 from cnnpipe.datasets.packs import OpenView, Picture, picture_at, positions_of
 from cnnpipe.datasets.records import Sample
 
 Augment = Callable[[Picture, int], Picture]  # picture, seed -> picture; all of one size
-Preprocess = Callable[[Picture], Picture]  # all of one size
 
 
 class Batch(NamedTuple):
@@ -28,43 +27,26 @@ class Batch(NamedTuple):
     class_index: Tensor
 
 
-def training_loader(  # noqa: PLR0913 (each decides something else)
-    opened: OpenView[Sample],
-    augment: Augment,
-    *,
-    batch_size: int,
-    seed: int,
-    num_workers: int,
-    sampling: Literal["shuffled", "class_balanced"] = "shuffled",
-    share: Share = Share(),  # noqa: B008 (it is frozen)
-) -> DataLoader[Batch]:
-    """Return the loader of train; `loading.batches_of_epoch` walks through it.
+def batch_maker(opened: OpenView[Sample], augment: Augment) -> Callable[[Sequence[Draw]], Batch]:
+    """Return what makes a batch of draws.
 
     Args:
         opened: the view.
         augment: from a picture and a seed to a picture of the network's size.
-        batch_size: pictures per batch.
-        seed: of the order and of the augmentation.
-        num_workers: processes that read ahead; 0: read in this one. The batches are the same.
-        sampling: shuffled: each sample once; class_balanced: see `orders`.
-        share: what this process computes of each batch.
     """
-    return epoch_loader(
-        opened,
-        partial(_make_batch, opened=opened, augment=augment),
-        batch_size=batch_size,
-        seed=seed,
-        num_workers=num_workers,
-        order=shuffled if sampling == "shuffled" else _class_balanced(opened),
-        share=share,
-    )
+    return partial(_make_batch, opened=opened, augment=augment)
+
+
+def order_of(opened: OpenView[Sample], sampling: Literal["shuffled", "class_balanced"]) -> Order:
+    """Return the order of train; shuffled: each sample once; class_balanced: see `orders`."""
+    return shuffled if sampling == "shuffled" else _class_balanced(opened)
 
 
 def evaluation_loader(
     opened: OpenView[Sample], preprocess: Preprocess, *, split: Split, batch_size: int, num_workers: int
 ) -> DataLoader[Batch]:
     """Return the loader of a split without augmentation, in the order of `packs.positions_of`."""
-    make_batch = partial(_make_batch, opened=opened, augment=partial(_without_seed, preprocess=preprocess))
+    make_batch = batch_maker(opened, partial(without_seed, preprocess=preprocess))
     positions = positions_of(opened, split)
     return positions_loader(positions, make_batch, batch_size=batch_size, num_workers=num_workers)
 
@@ -84,6 +66,7 @@ def _class_balanced(opened: OpenView[Sample]) -> Order:
     return order
 
 
-def _without_seed(picture: Picture, seed: int, *, preprocess: Preprocess) -> Picture:
+def without_seed(picture: Picture, seed: int, *, preprocess: Preprocess) -> Picture:
+    """Return the picture preprocessed; in the place of an augmentation."""
     del seed
     return preprocess(picture)

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from cnnpipe.annotations import Split
-from cnnpipe.datasets.loading import Draw, Share, epoch_loader, positions_loader, stack
+from cnnpipe.datasets.loading import Draw, Preprocess, positions_loader, stack
 from cnnpipe.datasets.packs import OpenView, Picture, picture_at, positions_of
 from cnnpipe.datasets.records import DetectSample
 from cnnpipe.geometry.placement import Fit, onto_square, place
@@ -22,7 +22,6 @@ from cnnpipe.geometry.placement import Fit, onto_square, place
 Boxes = NDArray[np.float64]  # (N, 4) xyxy pixels
 Kept = NDArray[np.int64]  # (M,) positions in (N,)
 AugmentBoxes = Callable[[Picture, Boxes, int], tuple[Picture, Boxes, Kept]]
-Preprocess = Callable[[Picture], Picture]  # all of one size
 
 
 class Target(NamedTuple):
@@ -39,34 +38,17 @@ class DetectBatch(NamedTuple):
     targets: list[Target]
 
 
-def detect_training_loader(  # noqa: PLR0913 (each decides something else)
-    opened: OpenView[DetectSample],
-    augment: AugmentBoxes,
-    *,
-    batch_size: int,
-    seed: int,
-    num_workers: int,
-    share: Share = Share(),  # noqa: B008 (it is frozen)
-) -> DataLoader[DetectBatch]:
-    """Return the loader of train; `loading.batches_of_epoch` walks through it.
+def detect_batch_maker(
+    opened: OpenView[DetectSample], augment: AugmentBoxes
+) -> Callable[[Sequence[Draw]], DetectBatch]:
+    """Return what makes a batch of draws.
 
     Args:
         opened: the view.
         augment: from a picture, its boxes and a seed to a picture of the network's size, the boxes left in
             it, and which of those given they are.
-        batch_size: pictures per batch.
-        seed: of the order and of the augmentation.
-        num_workers: processes that read ahead; 0: read in this one. The batches are the same.
-        share: what this process computes of each batch.
     """
-    return epoch_loader(
-        opened,
-        partial(_make_batch, opened=opened, augment=augment),
-        batch_size=batch_size,
-        seed=seed,
-        num_workers=num_workers,
-        share=share,
-    )
+    return partial(_make_batch, opened=opened, augment=augment)
 
 
 def detect_evaluation_loader(  # noqa: PLR0913  # those of evaluation_loader, and how boxes follow
@@ -88,8 +70,7 @@ def detect_evaluation_loader(  # noqa: PLR0913  # those of evaluation_loader, an
         batch_size: pictures per batch.
         num_workers: processes that read ahead; 0: read in this one.
     """
-    augment = partial(_without_seed, preprocess=preprocess, fit=fit)
-    make_batch = partial(_make_batch, opened=opened, augment=augment)
+    make_batch = detect_batch_maker(opened, partial(_without_seed, preprocess=preprocess, fit=fit))
     positions = [p for p in positions_of(opened, split) if opened.samples[p].copy == 0]
     return positions_loader(positions, make_batch, batch_size=batch_size, num_workers=num_workers)
 

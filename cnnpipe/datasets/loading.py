@@ -28,6 +28,7 @@ from cnnpipe.seeding import seed_of
 
 AnyBatch = TypeVar("AnyBatch")
 Order = Callable[..., Sequence[int]]  # positions, *, seed, epoch -> positions
+Preprocess = Callable[[Picture], Picture]  # all of one size
 
 _PR_SET_PDEATHSIG: Final = 1
 

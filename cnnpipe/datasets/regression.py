@@ -3,7 +3,7 @@
 Legend: B batch, C channels, H W pixels.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -12,9 +12,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from cnnpipe.annotations import Split
-from cnnpipe.datasets.classification import Augment, Preprocess
-from cnnpipe.datasets.loading import Draw, Share, epoch_loader, positions_loader, stack
-from cnnpipe.datasets.packs import OpenView, Picture, picture_at, positions_of
+from cnnpipe.datasets.classification import Augment, without_seed
+from cnnpipe.datasets.loading import Draw, Preprocess, positions_loader, stack
+from cnnpipe.datasets.packs import OpenView, picture_at, positions_of
 from cnnpipe.datasets.records import RegressSample
 
 
@@ -25,29 +25,16 @@ class RegressBatch(NamedTuple):
     values: Tensor
 
 
-def regress_training_loader(  # noqa: PLR0913 (each decides something else)
-    opened: OpenView[RegressSample],
-    augment: Augment,
-    *,
-    batch_size: int,
-    seed: int,
-    num_workers: int,
-    share: Share = Share(),  # noqa: B008 (it is frozen)
-) -> DataLoader[RegressBatch]:
-    """Return the loader of train; `loading.batches_of_epoch` walks through it.
+def regress_batch_maker(
+    opened: OpenView[RegressSample], augment: Augment
+) -> Callable[[Sequence[Draw]], RegressBatch]:
+    """Return what makes a batch of draws.
 
     Args:
         opened: the view.
         augment: from a picture and a seed to a picture of the network's size.
-        batch_size: pictures per batch.
-        seed: of the order and of the augmentation.
-        num_workers: processes that read ahead; 0: read in this one. The batches are the same.
-        share: what this process computes of each batch.
     """
-    make_batch = partial(_make_batch, opened=opened, augment=augment)
-    return epoch_loader(
-        opened, make_batch, batch_size=batch_size, seed=seed, num_workers=num_workers, share=share
-    )
+    return partial(_make_batch, opened=opened, augment=augment)
 
 
 def regress_evaluation_loader(
@@ -59,7 +46,7 @@ def regress_evaluation_loader(
     num_workers: int,
 ) -> DataLoader[RegressBatch]:
     """Return the loader of a split without augmentation, in the order of `packs.positions_of`."""
-    make_batch = partial(_make_batch, opened=opened, augment=partial(_without_seed, preprocess=preprocess))
+    make_batch = regress_batch_maker(opened, partial(without_seed, preprocess=preprocess))
     positions = positions_of(opened, split)
     return positions_loader(positions, make_batch, batch_size=batch_size, num_workers=num_workers)
 
@@ -71,8 +58,3 @@ def _make_batch(draws: Sequence[Draw], *, opened: OpenView[RegressSample], augme
         stack(pictures, number=len(draws)),
         torch.tensor(values_B, dtype=torch.float64),
     )
-
-
-def _without_seed(picture: Picture, seed: int, *, preprocess: Preprocess) -> Picture:
-    del seed
-    return preprocess(picture)

@@ -2,29 +2,44 @@
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from torch import Tensor, nn
+from torch.utils.data import DataLoader
 
 from cnnpipe.augmentation.preprocess import to_channels
+from cnnpipe.datasets.loading import Draw, Order, batch_sizes, batches_of_epoch, epoch_loader, pinned
 from cnnpipe.datasets.normalisation import channel_statistics
+from cnnpipe.datasets.orders import shuffled
 from cnnpipe.datasets.packs import AnySample, OpenView
 from cnnpipe.datasets.records import View
 from cnnpipe.errors import DataError
 from cnnpipe.models.building import FirstWeights
 from cnnpipe.models.bundle import ModelSpec, Preprocessing
+from cnnpipe.models.shape import NetworkShape
 from cnnpipe.models.weights_file import load_first_weights
 from cnnpipe.models.weights_hub import load_hub_weights
-from cnnpipe.params.experiment import ExperimentParams, InputParams
+from cnnpipe.params.experiment import (
+    ClassifyParams,
+    ExperimentParams,
+    InputParams,
+    RegressParams,
+    TrainParams,
+)
+from cnnpipe.params.network_options import NetworkOptions
 from cnnpipe.seeding import seed_of
+from cnnpipe.training.devices import uses_cuda
 from cnnpipe.training.fit import FitData
 from cnnpipe.training.growing import FirstNetwork
+from cnnpipe.training.objective import AnyBatch, Objective
+from cnnpipe.training.processes import own_share
 
 Shape = TypeVar("Shape")
+PictureParams = ClassifyParams | RegressParams  # of networks that say something of a whole picture
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +79,17 @@ def first_network(build: Callable[..., nn.Module], shape: Shape, params: Experim
     return network
 
 
+def network_shape(params: PictureParams, *, num_outputs: int) -> NetworkShape:
+    """Return what a network of params is built by that says so many numbers of a picture."""
+    return NetworkShape(
+        num_classes=num_outputs,
+        channels=params.input.channels,
+        side_px=params.input.side_px,
+        dropout=params.dropout,
+        options=params.options or NetworkOptions(),
+    )
+
+
 def preprocessing_of(opened: OpenView[AnySample], params: InputParams) -> Preprocessing:
     """Return how pictures of the view become what the network sees; a view of less detail is told.
 
@@ -77,6 +103,45 @@ def preprocessing_of(opened: OpenView[AnySample], params: InputParams) -> Prepro
         )
     mean, std = _mean_and_std(opened, params)
     return Preprocessing(side_px=params.side_px, channels=params.channels, fit=params.fit, mean=mean, std=std)
+
+
+def fit_data(  # noqa: PLR0913 (what the tasks differ in)
+    opened: OpenView[AnySample],
+    params: ExperimentParams,
+    machine: TrainParams,
+    *,
+    make_batch: Callable[[Sequence[Draw]], AnyBatch],
+    val: DataLoader[AnyBatch],
+    objective: Objective[AnyBatch],
+    order: Order = shuffled,
+) -> FitData[AnyBatch]:
+    """Return what a network learns from: the share of this process of the batches of train, and val.
+
+    Args:
+        opened: the view.
+        params: size of the batches, and seed of their order and of the augmentation.
+        machine: processes that read ahead, and whether batches go to a GPU.
+        make_batch: from draws to what is trained on.
+        val: its batches, not augmented.
+        objective: what the training makes small, and how val is judged.
+        order: positions of train, seed and epoch -> the positions of an epoch in their order.
+    """
+    loader = epoch_loader(
+        opened,
+        make_batch,
+        batch_size=params.batch_size,
+        seed=params.seed,
+        num_workers=machine.num_workers,
+        order=order,
+        share=own_share(),
+    )
+    is_on_gpu = uses_cuda(machine.device)
+    return FitData(
+        train=partial(batches_of_epoch, pinned(loader, is_wanted=is_on_gpu)),
+        batch_sizes=batch_sizes(loader),
+        val=pinned(val, is_wanted=is_on_gpu),
+        objective=objective,
+    )
 
 
 def refuse_unlearnable(view: View, labels_in_train: Iterable[str], *, where: str) -> None:

@@ -13,10 +13,10 @@ from cnnpipe.datasets.detection import (
     DetectBatch,
     Kept,
     boxes_of,
+    detect_batch_maker,
     detect_evaluation_loader,
-    detect_training_loader,
 )
-from cnnpipe.datasets.loading import batches_of_epoch
+from cnnpipe.datasets.loading import batches_of_epoch, epoch_loader
 from cnnpipe.datasets.packs import OpenView, Picture, open_detect_view, picture_at, positions_of
 from cnnpipe.datasets.records import DetectSample
 from cnnpipe.geometry.placement import onto_square, place
@@ -44,7 +44,8 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> OpenView[DetectSample]:
 def load(
     opened: OpenView[DetectSample], *, batch_size: int = 5, num_workers: int = 0
 ) -> DataLoader[DetectBatch]:
-    return detect_training_loader(opened, augment, batch_size=batch_size, seed=1, num_workers=num_workers)
+    make_batch = detect_batch_maker(opened, augment)
+    return epoch_loader(opened, make_batch, batch_size=batch_size, seed=1, num_workers=num_workers)
 
 
 def as_bytes(batches: Iterable[DetectBatch]) -> list[tuple[bytes, bytes, bytes]]:

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 from toy_views import make_view
 
-from cnnpipe.datasets.classification import Batch, evaluation_loader, training_loader
-from cnnpipe.datasets.loading import EpochBatches, Share, batches_of_epoch, pinned
+from cnnpipe.datasets.classification import Batch, batch_maker, evaluation_loader
+from cnnpipe.datasets.loading import EpochBatches, Share, batches_of_epoch, epoch_loader, pinned
 from cnnpipe.datasets.orders import shuffled
 from cnnpipe.datasets.packs import OpenView, Picture, open_view, picture_at, positions_of
 from cnnpipe.datasets.records import Sample
@@ -58,7 +58,8 @@ def as_set(batches: Iterable[Batch]) -> set[tuple[bytes, int]]:
 def load(
     opened: OpenView[Sample], *, batch_size: int = 5, seed: int = 1, num_workers: int = 0
 ) -> DataLoader[Batch]:
-    return training_loader(opened, add_seed, batch_size=batch_size, seed=seed, num_workers=num_workers)
+    make_batch = batch_maker(opened, add_seed)
+    return epoch_loader(opened, make_batch, batch_size=batch_size, seed=seed, num_workers=num_workers)
 
 
 def test_batches_are_uint8_bchw_with_their_classes(opened: OpenView[Sample]) -> None:

@@ -13,8 +13,8 @@ from toy_pictures import STEPS_PER_EPOCH, toy_data, toy_epoch, toy_network, toy_
 from toy_views import make_detect_view, make_view
 
 from cnnpipe.augmentation.policy import build_augmentation
-from cnnpipe.datasets.classification import Batch, training_loader
-from cnnpipe.datasets.loading import batches_of_epoch, pinned
+from cnnpipe.datasets.classification import Batch, batch_maker
+from cnnpipe.datasets.loading import batches_of_epoch, epoch_loader, pinned
 from cnnpipe.datasets.packs import open_view
 from cnnpipe.inference.detector import as_detector, detect_view, shape_of
 from cnnpipe.inference.forward import to_network
@@ -149,7 +149,8 @@ def test_batches_come_pinned_and_arrive_as_they_are(tmp_path: Path, num_workers:
     augment = build_augmentation(UNCHANGED, side_px=16, channels=3, fit="letterbox")
 
     def batches(*, is_wanted: bool) -> list[Batch]:
-        loader = training_loader(opened, augment, batch_size=5, seed=1, num_workers=num_workers)
+        make_batch = batch_maker(opened, augment)
+        loader = epoch_loader(opened, make_batch, batch_size=5, seed=1, num_workers=num_workers)
         return list(batches_of_epoch(pinned(loader, is_wanted=is_wanted), 1))
 
     for fixed, paged in zip(batches(is_wanted=True), batches(is_wanted=False), strict=True):

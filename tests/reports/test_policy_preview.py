@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 
 from cnnpipe.augmentation.policy import build_augmentation
 from cnnpipe.cli.main import app
-from cnnpipe.datasets.classification import training_loader
-from cnnpipe.datasets.loading import batches_of_epoch
+from cnnpipe.datasets.classification import batch_maker
+from cnnpipe.datasets.loading import batches_of_epoch, epoch_loader
 from cnnpipe.datasets.packs import open_view
 from cnnpipe.errors import DataError
 from cnnpipe.params.experiment import ClassifyParams
@@ -52,7 +52,9 @@ def recipe(**changes: Any) -> ClassifyParams:
 
 def read_in_training(view: Path, params: ClassifyParams, epoch: int) -> set[bytes]:
     augment = build_augmentation(params.augmentation, side_px=24, channels=3, fit="letterbox")
-    loader = training_loader(open_view(view), augment, batch_size=4, seed=params.seed, num_workers=0)
+    opened = open_view(view)
+    make_batch = batch_maker(opened, augment)
+    loader = epoch_loader(opened, make_batch, batch_size=4, seed=params.seed, num_workers=0)
     pictures = [p for batch in batches_of_epoch(loader, epoch) for p in batch[0].permute(0, 2, 3, 1).numpy()]
     return {np.ascontiguousarray(picture).tobytes() for picture in pictures}
 

@@ -15,8 +15,7 @@ from toy_pictures import toy_params
 from toy_views import make_detect_view
 
 from cnnpipe import files, paths
-from cnnpipe.datasets.classification import training_loader
-from cnnpipe.datasets.loading import batches_of_epoch
+from cnnpipe.datasets.loading import batches_of_epoch, epoch_loader
 from cnnpipe.datasets.normalisation import channel_statistics
 from cnnpipe.datasets.packs import open_view
 from cnnpipe.datasets.records import SAMPLES_FILE, VIEW_FILE, Sample, View
@@ -26,8 +25,8 @@ from cnnpipe.inference.detector import load_detector
 from cnnpipe.models.bundle import MODEL_FILE, WEIGHTS_FILE, ModelSpec
 from cnnpipe.params.experiment import ClassifyParams, TrainParams
 from cnnpipe.stages import train as stage
-from cnnpipe.tasks.classify import training as classify
 from cnnpipe.tracking.store import open_store
+from cnnpipe.training import job
 from cnnpipe.training.records import HISTORY_FILE, RUN_FILE, Epoch, RunRecord
 
 VIEW = Path("data/augmented/classify")
@@ -122,9 +121,9 @@ def test_the_order_of_train_and_its_augmentation_are_of_the_experiments_seed(
 
     def spy(*arguments: Any, seed: int, **others: Any) -> Any:
         seeds.append(seed)
-        return training_loader(*arguments, seed=seed, **others)
+        return epoch_loader(*arguments, seed=seed, **others)
 
-    monkeypatch.setattr(classify, "training_loader", spy)
+    monkeypatch.setattr(job, "epoch_loader", spy)
     train(recipe(seed=17))
     assert seeds == [17]
 
@@ -153,7 +152,7 @@ def test_a_stopped_training_goes_on_and_ends_in_the_same_files(
                 raise KeyboardInterrupt
             return batches_of_epoch(loader, epoch, first)
 
-        patch.setattr(classify, "batches_of_epoch", stop_in_epoch_2)
+        patch.setattr(job, "batches_of_epoch", stop_in_epoch_2)
         with pytest.raises(KeyboardInterrupt):
             train(params)
     assert hashes() == whole  # untouched by what was broken off
@@ -179,7 +178,7 @@ def test_checkpoints_lie_where_they_are_told_to_and_are_held_by_one_training(
         return batches_of_epoch(loader, epoch, first)
 
     with monkeypatch.context() as patch:
-        patch.setattr(classify, "batches_of_epoch", look)
+        patch.setattr(job, "batches_of_epoch", look)
         record = train(params)
     assert found == [f"{record.signature}.lock"]
     assert list(shared.iterdir()) == []

@@ -10,26 +10,28 @@ from torch import Tensor
 
 from cnnpipe import files
 from cnnpipe.augmentation.policy import build_augmentation
-from cnnpipe.datasets.classification import evaluation_loader, training_loader
-from cnnpipe.datasets.loading import batch_sizes, batches_of_epoch, pinned
+from cnnpipe.datasets.classification import batch_maker, evaluation_loader, order_of
 from cnnpipe.datasets.packs import OpenView, open_view
 from cnnpipe.datasets.records import VIEW_FILE, Sample
 from cnnpipe.errors import DataError, ParamsError
 from cnnpipe.inference.preprocessing import normalise_of, preprocess_of
 from cnnpipe.models.bundle import ModelSpec, Preprocessing
 from cnnpipe.models.networks import build_network
-from cnnpipe.models.shape import NetworkShape
 from cnnpipe.params.experiment import ClassifyParams, TrainParams
 from cnnpipe.params.load import did_you_mean
-from cnnpipe.params.network_options import NetworkOptions
 from cnnpipe.params.networks import auxiliary_weight_of
 from cnnpipe.training.class_weights import class_weights_of
 from cnnpipe.training.classification import Batch, Further, classification_objective, watchable
-from cnnpipe.training.devices import uses_cuda
 from cnnpipe.training.distillation import load_teacher
 from cnnpipe.training.fit import FitData
-from cnnpipe.training.job import Job, first_network, preprocessing_of, refuse_unlearnable
-from cnnpipe.training.processes import own_share
+from cnnpipe.training.job import (
+    Job,
+    first_network,
+    fit_data,
+    network_shape,
+    preprocessing_of,
+    refuse_unlearnable,
+)
 
 
 @dataclass(frozen=True)
@@ -65,13 +67,7 @@ def prepare(view: Path, params: ClassifyParams, machine: TrainParams) -> Job:
         machine=machine,
         further=_further(params, opened.view.classes, in_train),
     )
-    shape = NetworkShape(
-        num_classes=len(opened.view.classes),
-        channels=params.input.channels,
-        side_px=params.input.side_px,
-        dropout=params.dropout,
-        options=params.options or NetworkOptions(),
-    )
+    shape = network_shape(params, num_outputs=len(opened.view.classes))
     return Job(
         view=opened.view,
         view_file=prepared.view_file,
@@ -112,15 +108,6 @@ def _data(prepared: _Prepared) -> FitData[Batch]:
         channels=params.input.channels,
         fit=params.input.fit,
     )
-    loader = training_loader(
-        prepared.opened,
-        augment,
-        batch_size=params.batch_size,
-        seed=params.seed,
-        num_workers=prepared.machine.num_workers,
-        sampling=params.sampling,
-        share=own_share(),
-    )
     val = evaluation_loader(
         prepared.opened,
         preprocess_of(prepared.preprocessing),
@@ -128,14 +115,16 @@ def _data(prepared: _Prepared) -> FitData[Batch]:
         batch_size=params.batch_size,
         num_workers=prepared.machine.num_workers,
     )
-    is_on_gpu = uses_cuda(prepared.machine.device)
-    return FitData(
-        train=partial(batches_of_epoch, pinned(loader, is_wanted=is_on_gpu)),
-        batch_sizes=batch_sizes(loader),
-        val=pinned(val, is_wanted=is_on_gpu),
+    return fit_data(
+        prepared.opened,
+        params,
+        prepared.machine,
+        make_batch=batch_maker(prepared.opened, augment),
+        val=val,
         objective=classification_objective(
             normalise_of(prepared.preprocessing), params.loss, prepared.further
         ),
+        order=order_of(prepared.opened, params.sampling),
     )
 
 

@@ -14,10 +14,9 @@ from cnnpipe.augmentation.boxes import build_box_augmentation
 from cnnpipe.datasets.detection import (
     DetectBatch,
     boxes_of,
+    detect_batch_maker,
     detect_evaluation_loader,
-    detect_training_loader,
 )
-from cnnpipe.datasets.loading import batch_sizes, batches_of_epoch, pinned
 from cnnpipe.datasets.packs import OpenView, open_detect_view
 from cnnpipe.datasets.records import VIEW_FILE, DetectSample
 from cnnpipe.errors import DataError
@@ -29,10 +28,8 @@ from cnnpipe.models.bundle import Decoding, ModelSpec, Preprocessing
 from cnnpipe.models.detectors import DetectorShape, build_detector
 from cnnpipe.params.experiment import DetectParams, InputParams, TrainParams
 from cnnpipe.training.detection import detection_objective
-from cnnpipe.training.devices import uses_cuda
 from cnnpipe.training.fit import FitData
-from cnnpipe.training.job import Job, first_network, preprocessing_of, refuse_unlearnable
-from cnnpipe.training.processes import own_share
+from cnnpipe.training.job import Job, first_network, fit_data, preprocessing_of, refuse_unlearnable
 
 
 @dataclass(frozen=True)
@@ -113,14 +110,6 @@ def _data(prepared: _Prepared) -> FitData[DetectBatch]:
         channels=params.input.channels,
         fit=params.input.fit,
     )
-    loader = detect_training_loader(
-        prepared.opened,
-        augment,
-        batch_size=params.batch_size,
-        seed=params.seed,
-        num_workers=prepared.machine.num_workers,
-        share=own_share(),
-    )
     val = detect_evaluation_loader(
         prepared.opened,
         preprocess_of(preprocessing),
@@ -130,14 +119,10 @@ def _data(prepared: _Prepared) -> FitData[DetectBatch]:
         num_workers=prepared.machine.num_workers,
     )
     num_classes = len(prepared.opened.view.classes)
-    is_on_gpu = uses_cuda(prepared.machine.device)
-    return FitData(
-        train=partial(batches_of_epoch, pinned(loader, is_wanted=is_on_gpu)),
-        batch_sizes=batch_sizes(loader),
-        val=pinned(val, is_wanted=is_on_gpu),
-        objective=detection_objective(
-            normalise_of(preprocessing), num_classes=num_classes, watch=params.watch
-        ),
+    objective = detection_objective(normalise_of(preprocessing), num_classes=num_classes, watch=params.watch)
+    make_batch = detect_batch_maker(prepared.opened, augment)
+    return fit_data(
+        prepared.opened, params, prepared.machine, make_batch=make_batch, val=val, objective=objective
     )
 
 

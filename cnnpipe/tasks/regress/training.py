@@ -10,22 +10,24 @@ from torch import Tensor
 
 from cnnpipe import files
 from cnnpipe.augmentation.policy import build_augmentation
-from cnnpipe.datasets.loading import batch_sizes, batches_of_epoch, pinned
 from cnnpipe.datasets.packs import OpenView, open_regress_view
 from cnnpipe.datasets.records import VIEW_FILE, RegressSample
-from cnnpipe.datasets.regression import RegressBatch, regress_evaluation_loader, regress_training_loader
+from cnnpipe.datasets.regression import RegressBatch, regress_batch_maker, regress_evaluation_loader
 from cnnpipe.errors import DataError
 from cnnpipe.inference.preprocessing import normalise_of, preprocess_of
 from cnnpipe.models.bundle import ModelSpec, Preprocessing, Target
 from cnnpipe.models.networks import build_network
-from cnnpipe.models.shape import NetworkShape
 from cnnpipe.params.experiment import RegressParams, TrainParams
-from cnnpipe.params.network_options import NetworkOptions
 from cnnpipe.params.networks import auxiliary_weight_of
-from cnnpipe.training.devices import uses_cuda
 from cnnpipe.training.fit import FitData
-from cnnpipe.training.job import Job, first_network, preprocessing_of, refuse_unlearnable
-from cnnpipe.training.processes import own_share
+from cnnpipe.training.job import (
+    Job,
+    first_network,
+    fit_data,
+    network_shape,
+    preprocessing_of,
+    refuse_unlearnable,
+)
 from cnnpipe.training.regression import regression_objective, target_of
 
 
@@ -57,13 +59,7 @@ def prepare(view: Path, params: RegressParams, machine: TrainParams) -> Job:
         params=params,
         machine=machine,
     )
-    shape = NetworkShape(
-        num_classes=1,
-        channels=params.input.channels,
-        side_px=params.input.side_px,
-        dropout=params.dropout,
-        options=params.options or NetworkOptions(),
-    )
+    shape = network_shape(params, num_outputs=1)
     return Job(
         view=opened.view,
         view_file=prepared.view_file,
@@ -81,39 +77,29 @@ def _refuse_undefined(opened: OpenView[RegressSample], params: RegressParams, *,
 
 
 def _data(prepared: _Prepared) -> FitData[RegressBatch]:
-    params, num_workers = prepared.params, prepared.machine.num_workers
+    params = prepared.params
     augment = build_augmentation(
         params.augmentation,
         side_px=params.input.side_px,
         channels=params.input.channels,
         fit=params.input.fit,
     )
-    loader = regress_training_loader(
-        prepared.opened,
-        augment,
-        batch_size=params.batch_size,
-        seed=params.seed,
-        num_workers=num_workers,
-        share=own_share(),
-    )
     val = regress_evaluation_loader(
         prepared.opened,
         preprocess_of(prepared.preprocessing),
         split="val",
         batch_size=params.batch_size,
-        num_workers=num_workers,
+        num_workers=prepared.machine.num_workers,
     )
-    is_on_gpu = uses_cuda(prepared.machine.device)
-    return FitData(
-        train=partial(batches_of_epoch, pinned(loader, is_wanted=is_on_gpu)),
-        batch_sizes=batch_sizes(loader),
-        val=pinned(val, is_wanted=is_on_gpu),
-        objective=regression_objective(
-            normalise_of(prepared.preprocessing),
-            params.loss,
-            prepared.target,
-            auxiliary_weight=auxiliary_weight_of(params.network, params.options),
-        ),
+    objective = regression_objective(
+        normalise_of(prepared.preprocessing),
+        params.loss,
+        prepared.target,
+        auxiliary_weight=auxiliary_weight_of(params.network, params.options),
+    )
+    make_batch = regress_batch_maker(prepared.opened, augment)
+    return fit_data(
+        prepared.opened, params, prepared.machine, make_batch=make_batch, val=val, objective=objective
     )
 
 
