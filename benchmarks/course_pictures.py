@@ -74,7 +74,7 @@ def draw_curves(axes: Axes, trials: Sequence[Trial]) -> None:
 
 
 def draw_confusion(axes: Axes, trial: Trial) -> None:
-    """Draw how the test pictures of each class were named."""
+    """Draw how the test pictures of each class were predicted."""
     path = PROJECT / "results" / experiment_of(trial, SEED) / "confusion_matrix.csv"
     with path.open(encoding="utf-8", newline="") as file:
         (_, *classes), *rows = csv.reader(file)
@@ -85,7 +85,7 @@ def draw_confusion(axes: Axes, trial: Trial) -> None:
         axes.text(column, row, str(count), ha="center", va="center", fontsize=8, color=colour)
     axes.set_xticks(range(len(classes)), classes, rotation=35, ha="right", fontsize=8)
     axes.set_yticks(range(len(classes)), classes, fontsize=8)
-    axes.set(xlabel="named", ylabel="truth")
+    axes.set(xlabel="predicted", ylabel="truth")
     axes.set_title(f"{trial.name}, test", fontsize=10)
 
 

@@ -28,9 +28,7 @@ _EXTRACTOR: Final = "detector.backbone.body."
 _FEATURES: Final = "features."  # of torchvision's MobileNetV3 as a classifier
 
 
-def load_first_weights(
-    network: nn.Module, name: str, path: Path, *, sha256: str, section: str = "weights_file"
-) -> None:
+def load_first_weights(network: nn.Module, name: str, path: Path, *, sha256: str) -> None:
     """Give `network` the weights of a file; its backbone must be covered whole.
 
     Tensors of the head that are not in the file, or have another shape there, keep their start: other classes
@@ -41,12 +39,11 @@ def load_first_weights(
         name: of the network, key of `heads.HEADS`.
         path: state dict as .safetensors, .pt or .pth.
         sha256: what the file must hash to, so that other weights are other params.
-        section: of params, that says so.
 
     Raises:
         ModelError: the file is missing, damaged, another one, or lacks a part of the backbone.
     """
-    fill_backbone(network, name, _read(path, sha256=sha256, section=section), where=str(path))
+    fill_backbone(network, name, _read(path, sha256=sha256), where=str(path))
 
 
 def fill_backbone(network: nn.Module, name: str, found: Mapping[str, Tensor], *, where: str) -> None:
@@ -77,14 +74,28 @@ def fill_backbone(network: nn.Module, name: str, found: Mapping[str, Tensor], *,
     network.load_state_dict(own | fitting, strict=True)
 
 
-def _read(path: Path, *, sha256: str, section: str) -> Mapping[str, Tensor]:
+def refuse_other(digest: str, sha256: str, *, where: str, section: str) -> None:
+    """Check that weights are those that params mean.
+
+    Args:
+        digest: what their file hashes to.
+        sha256: as params say.
+        where: they are from, for the error.
+        section: of params.
+
+    Raises:
+        ModelError: they are other ones.
+    """
+    if digest != sha256:
+        fix = f"give the weights that were meant, or write this SHA-256 to {section}.sha256"
+        raise ModelError(where, f"has the SHA-256 {digest}, where params say {sha256}", fix)
+
+
+def _read(path: Path, *, sha256: str) -> Mapping[str, Tensor]:
     if path.suffix not in _KINDS:
         raise ModelError(str(path), f"is of no known kind: {', '.join(_KINDS)}", "save a state dict as one")
     try:
-        digest = files.sha256_of_file(path)
-        if digest != sha256:
-            fix = f"give the file that was meant, or write this SHA-256 to {section}.sha256"
-            raise ModelError(str(path), f"has the SHA-256 {digest}, where params say {sha256}", fix)
+        refuse_other(files.sha256_of_file(path), sha256, where=str(path), section="weights_file")
         content = path.read_bytes()
         state = load(content) if path.suffix == ".safetensors" else _unpickled(path, content)
     except (OSError, SafetensorError) as error:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from cnnpipe import files
 from cnnpipe.errors import ModelError, ParamsError, StorageError
 from cnnpipe.models.building import build_seeded
-from cnnpipe.models.weights_file import fill_backbone
+from cnnpipe.models.weights_file import fill_backbone, refuse_other
 from cnnpipe.params.load import did_you_mean
 
 log = logging.getLogger(__name__)
@@ -45,9 +45,7 @@ def load_hub_weights(network: nn.Module, name: str, hub_name: str, *, sha256: st
     config = _config(hub_name)
     path = _fetched(str(config.hf_hub_id))
     digest = files.sha256_of_file(path)
-    if sha256 is not None and digest != sha256:
-        fix = "write this SHA-256 to weights_hub.sha256, if these weights are meant"
-        raise ModelError(hub_name, f"has the SHA-256 {digest}, where params say {sha256}", fix)
+    refuse_other(digest, sha256 or digest, where=hub_name, section="weights_hub")
     log.info(
         "weights %s of the hub, SHA-256 %s; trained with mean %s and standard deviation %s at %d px",
         *(hub_name, digest, config.mean, config.std, config.input_size[-1]),

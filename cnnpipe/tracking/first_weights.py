@@ -2,11 +2,14 @@
 
 from typing import Final
 
+from safetensors import SafetensorError
+from safetensors.torch import load_file
 from torch import nn
 
+from cnnpipe import files
 from cnnpipe.errors import ModelError
 from cnnpipe.models.bundle import WEIGHTS_FILE
-from cnnpipe.models.weights_file import load_first_weights
+from cnnpipe.models.weights_file import fill_backbone, refuse_other
 from cnnpipe.params.experiment import ExperimentParams
 from cnnpipe.tracking.fetched_bundle import fetched_bundle
 
@@ -27,8 +30,14 @@ def fill_from_run(network: nn.Module, params: ExperimentParams) -> None:
     run = params.weights_run
     if run is None:
         return
+    where = f"run {run.run_id}"
     with fetched_bundle(f"runs:/{run.run_id}/model", fix=_FIX) as folder:
         path = folder / WEIGHTS_FILE
         if not path.exists():
-            raise ModelError(f"run {run.run_id}", f"holds no {WEIGHTS_FILE}", _FIX)
-        load_first_weights(network, params.network, path, sha256=run.sha256, section="weights_run")
+            raise ModelError(where, f"holds no {WEIGHTS_FILE}", _FIX)
+        refuse_other(files.sha256_of_file(path), run.sha256, where=where, section="weights_run")
+        try:
+            found = load_file(path)
+        except SafetensorError as error:
+            raise ModelError(where, f"{WEIGHTS_FILE} cannot be read: {error}", _FIX) from error
+        fill_backbone(network, params.network, found, where=where)

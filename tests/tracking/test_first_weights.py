@@ -54,6 +54,7 @@ def test_other_weights_than_params_say_are_refused(run_id: str) -> None:
     with pytest.raises(ModelError, match=r"has the SHA-256 .*, where params say 00") as caught:
         fill(network_of("lenet"), "lenet", run_id)
     assert "weights_run.sha256" in caught.value.fix
+    assert caught.value.where == f"run {run_id}"
 
 
 def test_weights_of_another_network_are_refused(run_id: str) -> None:
