@@ -47,6 +47,11 @@ def side(side_px: int) -> dict[str, Any]:
     return {"input": {"side_px": side_px, "channels": 3, "fit": "letterbox", "normalisation": "dataset"}}
 
 
+def adamw(learning_rate: float) -> dict[str, Any]:
+    """Return the optimiser of the recipes with another rate."""
+    return {"optimiser": {"name": "adamw", "learning_rate": learning_rate, "weight_decay": 0.05}}
+
+
 TRIALS: Final = (
     Trial("mlp", "networks/plain.md", "mlp"),
     Trial("lenet", "networks/lenet.md", "lenet-tanh", {"options": None}),
@@ -59,7 +64,7 @@ TRIALS: Final = (
         "inception-v2",
         "networks/inception.md",
         "googlenet",
-        {"network": "inception_v2", "options": None},
+        {"network": "inception_v2", "options": None, **adamw(0.003)},
     ),
     Trial("resnet18", "experiments.md", "resnet18", side(48)),
     Trial("mobilenet-v1", "networks/mobilenet.md", "mobilenet-v1"),

@@ -10,7 +10,7 @@ import typer
 
 from cnnpipe import paths
 from cnnpipe.cli.process import end_with_parents, stage_process
-from cnnpipe.errors import GateError
+from cnnpipe.errors import GateError, ParamsError
 
 if TYPE_CHECKING:
     from cnnpipe.evaluation.promotion import Contest, Proposal, Settled, Standing
@@ -108,6 +108,8 @@ def augment(
     if preview is not None:
         _preview_policy(view, preview, out or Path(f"preview-{preview}.jpg"), params)
         return
+    if out is not None:
+        raise ParamsError("--out", "is the sheet of --preview alone", "name an experiment with --preview")
     from cnnpipe.params.augment import load_view
     from cnnpipe.params.ingest import IngestParams
     from cnnpipe.params.load import load_section
@@ -123,7 +125,6 @@ def augment(
 
 
 def _preview_policy(view: str, experiment: str, out: Path, params: Path) -> None:
-    from cnnpipe.errors import ParamsError
     from cnnpipe.params.experiment import load_experiment
     from cnnpipe.reports.policy_preview import write_policy_preview
 

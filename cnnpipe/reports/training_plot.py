@@ -1,6 +1,7 @@
 """Loss and metrics over the epochs of a training."""
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
@@ -25,7 +26,7 @@ def learning_svg(
     """Return loss of train and val, and the metrics of val, per epoch as SVG.
 
     Args:
-        history: the lines of history.jsonl.
+        history: the lines of history.jsonl; where a network has grown into the next is marked.
         best_epoch: the epoch whose weights were kept, from 1; marked.
         errors: the metrics to draw where they are errors in one unit; None: all, which lie in [0, 1].
     """
@@ -60,10 +61,21 @@ def _draw(
     axes.set_xlim(0.5, history[-1]["epoch"] + 0.5)
     axes.margins(y=0.1)
     best = axes.axvline(best_epoch, color=MUTED, linewidth=0.9, linestyle=(0, (4, 4)))
+    grown: list[Artist] = [
+        axes.axvline(epoch - 0.5, color=MUTED, linewidth=0.9) for epoch in _first_epochs(history)
+    ]
     entries: list[tuple[Artist, str]] = []
     for name, colour in colours.items():
         points = [(epoch["epoch"], epoch[name]) for epoch in history if name in epoch]
         style = "o-" if len(points) <= 12 else "-"
         (line,) = axes.plot(*zip(*points, strict=True), style, color=colour, markersize=3.5, linewidth=1.5)
         entries.append((line, name))
+    entries += [(line, "the network has grown") for line in grown[:1]]
     add_legend(axes, [*entries, (best, f"best epoch ({best_epoch})")])
+
+
+def _first_epochs(history: Sequence[Mapping[str, float]]) -> list[float]:
+    """Return the first epoch of each network that another one has grown to."""
+    return [
+        epoch["epoch"] for before, epoch in pairwise(history) if epoch.get("growth") != before.get("growth")
+    ]

@@ -133,6 +133,16 @@ def test_learning_curves_have_every_recorded_metric_and_mark_the_best_epoch() ->
     assert "Nothing was recorded." in texts(learning_svg([], best_epoch=1))
 
 
+@pytest.mark.parametrize(("networks", "is_marked"), [((1, 1, 2), True), ((1, 1, 1), False)])
+def test_learning_curves_mark_where_a_network_has_grown(networks: tuple[int, ...], is_marked: bool) -> None:
+    history = [
+        {"epoch": epoch, "train/loss": 1.0 / epoch, "val/loss": 1.0, "growth": network}
+        for epoch, network in enumerate(networks, start=1)
+    ]
+    shown = texts(learning_svg(history, best_epoch=3))
+    assert shown.count("the network has grown") == is_marked
+
+
 @pytest.mark.parametrize(
     ("label", "expected"),
     [

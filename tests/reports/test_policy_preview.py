@@ -108,6 +108,7 @@ def test_a_view_that_is_not_made_is_told_with_the_way_to_make_it(tmp_path: Path)
         (("classify", "--preview", "lenett"), 2, "did you mean 'lenet'"),
         (("detect", "--preview", "lenet"), 2, "cnnpipe augment classify --preview lenet"),
         (("classify", "--preview", "lenet", "--out", "sheet.txt"), 2, "let it end in .jpg or .png"),
+        (("classify", "--out", "sheet.jpg"), 2, "name an experiment with --preview"),
     ],
 )
 def test_mistakes_are_told_in_words(words: tuple[str, ...], code: int, said: str) -> None:

@@ -1,0 +1,37 @@
+"""A process that a signal cannot reach through Python, and one whose signals are ignored."""
+
+import signal
+import subprocess
+import sys
+
+import pytest
+from tiny_projects import ROOT, environment
+
+# a mutex that is locked already: glibc goes on waiting after a signal, as a collective of torch does
+STUCK = """
+import ctypes
+from cnnpipe.training import interruption
+interruption._PATIENCE_S = 0
+c, mutex = ctypes.CDLL(None), ctypes.create_string_buffer(64)
+with interruption.Interruption().listening():
+    c.pthread_mutex_lock(mutex)
+    print("stuck", flush=True)
+    c.pthread_mutex_lock(mutex)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_process_that_no_signal_reaches_ends_all_the_same(number: signal.Signals) -> None:
+    stuck = subprocess.Popen(
+        [sys.executable, "-c", STUCK], cwd=ROOT, env=environment(), stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert stuck.stdout is not None
+        assert stuck.stdout.readline() == "stuck\n"
+        stuck.send_signal(number)
+        stuck.communicate(timeout=60)
+        assert stuck.returncode == 128 + number
+    finally:
+        stuck.kill()
+        stuck.communicate()
