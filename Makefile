@@ -1,5 +1,7 @@
 # Everything a newcomer runs. Each target makes .venv first, or finishes what an interrupted set-up left.
 .DEFAULT_GOAL := help
+# an environment that forbids it would have every process compile cnnpipe anew
+unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help venv demo test check format ui server worker lock bench clean
 
 bin := .venv/bin

@@ -212,17 +212,17 @@ learner = Learner(
     accelerator=make_accelerator("cpu"), network=network, optimiser=make_optimiser(network, sgd),
     objective=objective, seed=1,
 )
-batch = (torch.rand(int(sys.argv[1]), 1, 256, 256), torch.zeros(int(sys.argv[1])))
+batch = (torch.rand(int(sys.argv[1]), 1, 128, 128), torch.zeros(int(sys.argv[1])))
 take_step(learner, tuple(each[:2] for each in batch), step=0, rate=0.0)  # threads and code come first
 used = int(next(line for line in open("/proc/self/status") if line.startswith("VmSize")).split()[1]) * 1024
-resource.setrlimit(resource.RLIMIT_AS, (used + 400 * 2**20, used + 400 * 2**20))
+resource.setrlimit(resource.RLIMIT_AS, (used + 100 * 2**20, used + 100 * 2**20))
 taken = take_step(learner, batch, step=1, rate=0.1)
 print(taken.num_pieces, float(taken.parts["mse"]))
 """
 
 
 def test_a_batch_that_memory_does_not_hold_is_computed_in_pieces() -> None:
-    """16 pictures of 256 px in 64 channels are 268 MB a layer; 400 MB are there."""
+    """16 pictures of 128 px in 64 channels are 67 MB a layer; 100 MB are there."""
     done = subprocess.run(
         [sys.executable, "-c", _LITTLE_MEMORY, "16"], capture_output=True, text=True, check=False
     )
