@@ -11,7 +11,7 @@ from cnnpipe.projects.changes import PictureChanges
 from cnnpipe.projects.incoming import Incoming
 from cnnpipe.projects.update import Updated
 
-_OF_REGIONS = ("added", "removed", "moved", "relabelled")
+_OF_REGIONS = ("added", "removed", "moved", "relabelled", "renumbered")
 
 
 def print_changes(updated: Updated, *, as_json: bool) -> None:
@@ -38,6 +38,7 @@ def _describe(changes: PictureChanges) -> str:
     parts = list(told.get(changes.state, []))
     parts += [f"{number} {what}" for what, number in _counts(changes).items() if number]
     parts += ["the picture relabelled"] if changes.relabelled else []
+    parts += ["the picture renumbered"] if changes.renumbered else []
     parts += ["unchecked: nothing of it counts yet"] if changes.unchecked else []
     return ", ".join(parts) or "checked or unchecked, else the same"
 
@@ -52,6 +53,7 @@ def _of_pictures(changes: Sequence[PictureChanges]) -> Counter[str]:
         {
             **{state: counts[state] for state in ("added", "removed", "changed", "same")},
             "relabelled": sum(each.relabelled for each in changes),
+            "renumbered": sum(each.renumbered for each in changes),
             "unchecked": sum(each.unchecked for each in changes),
         }
     )

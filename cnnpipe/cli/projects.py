@@ -84,7 +84,7 @@ def update(
 ) -> None:
     """Take a newer export of your annotations into the project.
 
-    Shows what was added, removed, moved and relabelled. Pictures keep the split they have.
+    Shows what was added, removed, moved, relabelled and renumbered. Pictures keep the split they have.
     """
     from cnnpipe.cli.changes import print_changes
     from cnnpipe.projects.update import Request

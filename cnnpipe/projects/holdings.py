@@ -15,6 +15,7 @@ from cnnpipe.formats.via.merge import NamedEntry, by_picture, name_pictures
 from cnnpipe.formats.via.read import read_via
 from cnnpipe.formats.via.records import ViaEntry, ViaFile
 from cnnpipe.formats.via.review import REVIEW_ATTRIBUTE
+from cnnpipe.params.augment import AugmentParams
 from cnnpipe.params.ingest import IngestParams
 from cnnpipe.params.load import load_section, read_yaml
 from cnnpipe.params.validate import ValidateParams
@@ -72,12 +73,13 @@ def read_holdings(root: Path) -> Holdings:
     names, _ = annotation_files(raw_dir, params.annotations)
     sources = [_read_source(raw_dir, name, folder) for name in names]
     validate = load_section(params_file, "validate", ValidateParams)
+    views = load_section(params_file, "augment", AugmentParams)
     return Holdings(
         raw_dir=raw_dir,
         params=params,
         folder=folder,
         sources=sources,
-        labels=_labels(validate, sources),
+        labels=_labels(validate, views, sources),
     )
 
 
@@ -104,9 +106,15 @@ def _read_source(raw_dir: Path, name: str, folder: PictureFolder) -> Source:
     return Source(name=name, file=file, entries=entries_by_picture(named), lost=lost)
 
 
-def _labels(validate: ValidateParams, sources: Sequence[Source]) -> Labels:
+def _labels(validate: ValidateParams, views: AugmentParams, sources: Sequence[Source]) -> Labels:
     attribute: str | None = validate.label_attribute
     if attribute == "auto":
         regions = (region for source in sources for entry in source.file.entries for region in entry.regions)
         attribute = guess_label_attribute(attributes_in_use(region.attributes for region in regions))
-    return Labels(of_region=attribute, of_picture=validate.image_label_attribute)
+    numbers = {} if views.regress is None else {views.regress.source: views.regress.attribute}
+    return Labels(
+        of_region=attribute,
+        of_picture=validate.image_label_attribute,
+        number_of_region=numbers.get("objects"),
+        number_of_picture=numbers.get("pictures"),
+    )

@@ -22,6 +22,7 @@ def at(x: float, y: float = 0.0, side: float = 10.0) -> Rect:
     return Rect(x, y, side, side)
 
 
+CLASS = Labels(of_region="class", of_picture=None)
 A, B, C = (at(0), "a"), (at(20), "b"), (at(40), "a")
 
 
@@ -46,7 +47,7 @@ A, B, C = (at(0), "a"), (at(20), "b"), (at(40), "a")
 )
 def test_changes_of_regions(old: Any, new: Any, expected: tuple[int, int, int, int]) -> None:
     added, removed, moved, relabelled = expected
-    assert compare_regions(regions(*old), regions(*new), "class") == RegionChanges(
+    assert compare_regions(regions(*old), regions(*new), CLASS) == RegionChanges(
         added=added, removed=removed, moved=moved, relabelled=relabelled
     )
 
@@ -62,14 +63,14 @@ several = st.lists(
 @given(several)
 def test_nothing_changes_against_itself(drawn: Any) -> None:
     same = RegionChanges(added=0, removed=0, moved=0, relabelled=0)
-    assert compare_regions(regions(*drawn), regions(*drawn), "class") == same
-    assert compare_regions(regions(*drawn), regions(*reversed(drawn)), "class") == same
+    assert compare_regions(regions(*drawn), regions(*drawn), CLASS) == same
+    assert compare_regions(regions(*drawn), regions(*reversed(drawn)), CLASS) == same
 
 
 @given(several, several)
 def test_every_region_is_accounted_for(before: Any, after: Any) -> None:
-    there = compare_regions(regions(*before), regions(*after), "class")
-    back = compare_regions(regions(*after), regions(*before), "class")
+    there = compare_regions(regions(*before), regions(*after), CLASS)
+    back = compare_regions(regions(*after), regions(*before), CLASS)
     assert len(before) - there.removed == len(after) - there.added >= max(there.moved, there.relabelled)
     assert there.added - there.removed == back.removed - back.added
 
@@ -104,7 +105,7 @@ def entry_of(review: str | None, *shapes: tuple[Shape, str], **attributes: str) 
 def test_changes_of_a_picture(
     old: list[ViaEntry], new: list[ViaEntry], state: str, added: int, unchecked: bool
 ) -> None:
-    changes = compare_picture("a.png", old, new, Labels(of_region="class", of_picture=None))
+    changes = compare_picture("a.png", old, new, CLASS)
     assert (changes.state, changes.regions.added, changes.unchecked) == (state, added, unchecked)
 
 
@@ -113,3 +114,17 @@ def test_a_picture_of_another_class_is_relabelled() -> None:
     changes = compare_picture("a.png", old, new, Labels(of_region=None, of_picture="scene"))
     assert (changes.state, changes.relabelled) == ("changed", True)
     assert compare_picture("a.png", old, new, Labels(of_region=None, of_picture=None)).state == "same"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "renumbered"),
+    [("12.5", "12.5", 0), ("12.5", " 12.50 ", 0), ("12.5", "13", 1), ("12.5", "thirteen", 1), ("x", "y", 0)],
+)
+def test_a_region_or_picture_of_another_number_is_renumbered(old: str, new: str, renumbered: int) -> None:
+    before, after = ([ViaRegion(number=0, shape=at(0), attributes={"g": text})] for text in (old, new))
+    of_regions = Labels(of_region="class", of_picture=None, number_of_region="g")
+    found = compare_regions(before, after, of_regions)
+    assert found == RegionChanges(added=0, removed=0, moved=0, relabelled=0, renumbered=renumbered)
+    of_pictures = Labels(of_region="class", of_picture=None, number_of_picture="g")
+    changes = compare_picture("a.png", [entry_of(None, g=old)], [entry_of(None, g=new)], of_pictures)
+    assert (changes.state, changes.renumbered) == (("same", "changed")[renumbered], bool(renumbered))
