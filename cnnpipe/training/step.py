@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 
 # how torch's allocator of the CPU says that there is no more memory; GPUs have an error class
 _NO_MEMORY: Final = ("can't allocate memory", "not enough memory")
+_ONE_VALUE: Final = "Expected more than 1 value per channel"  # how its batch norm says so
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ def take_step(  # noqa: PLR0913 (each decides something else)
 
     Raises:
         ModelError: memory does not hold two pictures, or this is one of several processes, whose exchange of
-            gradients would not bear that one of them begins anew.
+            gradients would not bear that one of them begins anew; or batch norm sees one value alone.
     """
     set_learning_rate(learner.optimiser, rate)
     num_pictures = len(batch[0])
@@ -93,6 +94,10 @@ def take_step(  # noqa: PLR0913 (each decides something else)
             pieces = list(_pieces(batch, min(num_pieces, largest)))
             parts = _gradients(learner, pieces, step=step, size=size or num_pictures)
             break
+        except ValueError as error:
+            if _ONE_VALUE not in str(error):
+                raise
+            raise _one_value(step, num_pictures, is_alone=learner.in_processes is None) from error
         except (RuntimeError, MemoryError) as error:
             if not _is_out_of_memory(error):
                 raise
@@ -209,6 +214,14 @@ def _no_memory(step: int, num_pictures: int, num_pieces: int) -> ModelError:
     what = f"out of memory with {num_pictures} pictures in {num_pieces} pieces"
     fix = "lower input.side_px or batch_size, raise accumulation, or choose a smaller network"
     return ModelError(f"training, step {step + 1}", what, fix)
+
+
+def _one_value(step: int, num_pictures: int, *, is_alone: bool) -> ModelError:
+    what = f"batch norm sees one value of a feature: {num_pictures} picture, and maps of one pixel"
+    fix = "raise batch_size to 2 or more"
+    if not is_alone:
+        fix = "choose a batch_size that leaves two pictures of every batch to each process"
+    return ModelError(f"training, step {step + 1}", what, f"{fix}, or raise input.side_px")
 
 
 def _free(learner: Learner[AnyBatch]) -> None:

@@ -243,6 +243,14 @@ def test_memory_that_holds_no_two_pictures_is_told() -> None:
     assert "input.side_px" in caught.value.fix
 
 
+def test_batch_norm_that_sees_one_value_is_told() -> None:
+    network = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.BatchNorm1d(1), nn.Linear(1, 3))
+    with pytest.raises(ModelError, match="1 picture, and maps of one pixel") as caught:
+        take_step(learner(network), toy_pictures(1, seed=0), step=2, rate=0.1)
+    assert caught.value.where == "training, step 3"
+    assert caught.value.fix.startswith("raise batch_size to 2 or more")
+
+
 def test_other_errors_of_torch_pass() -> None:
     def losses(*_: object) -> Mapping[str, Tensor]:
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
