@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from cnnpipe.errors import ParamsError
+from cnnpipe.models.memory import is_out_of_memory
 from cnnpipe.params.load import did_you_mean
 
 FirstWeights = Literal["none", "package"]
@@ -29,10 +30,20 @@ def check_choice(
 
 
 def build_seeded(make: Callable[[], nn.Module], *, seed: int) -> nn.Module:
-    """Return the network that `make` makes from the seed alone; torch's own generator is left as it was."""
+    """Return the network that `make` makes from the seed alone; torch's own generator is left as it was.
+
+    Raises:
+        ParamsError: memory does not hold its weights.
+    """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return make()
+        try:
+            return make()
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            fix = "choose a smaller network or layers of fewer features, or lower input.side_px"
+            raise ParamsError("network", "memory does not hold its weights", fix) from error
 
 
 def num_parameters(network: nn.Module) -> int:

@@ -16,6 +16,7 @@ from torch.amp.grad_scaler import GradScaler
 from torch.optim.swa_utils import AveragedModel
 
 from cnnpipe.errors import ModelError
+from cnnpipe.models.memory import is_out_of_memory
 from cnnpipe.params.losses import PenaltyParams
 from cnnpipe.seeding import seed_of
 from cnnpipe.training.devices import Precision
@@ -26,9 +27,7 @@ from cnnpipe.training.transfer import Transfer
 
 log = logging.getLogger(__name__)
 
-# how torch's allocator of the CPU says that there is no more memory; GPUs have an error class
-_NO_MEMORY: Final = ("can't allocate memory", "not enough memory")
-_ONE_VALUE: Final = "Expected more than 1 value per channel"  # how its batch norm says so
+_ONE_VALUE: Final = "Expected more than 1 value per channel"  # how torch's batch norm says so
 
 
 @dataclass(frozen=True)
@@ -99,7 +98,7 @@ def take_step(  # noqa: PLR0913 (each decides something else)
                 raise
             raise _one_value(step, num_pictures, is_alone=learner.in_processes is None) from error
         except (RuntimeError, MemoryError) as error:
-            if not _is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
             if num_pieces >= largest or learner.in_processes is not None:
                 raise _no_memory(step, num_pictures, num_pieces) from error
@@ -203,11 +202,6 @@ def _without_exchange(learner: Learner[AnyBatch]) -> AbstractContextManager[None
         return nullcontext()
     apart: AbstractContextManager[None] = learner.accelerator.no_sync(learner.in_processes)
     return apart
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    is_told = any(words in str(error) for words in _NO_MEMORY)
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or is_told
 
 
 def _no_memory(step: int, num_pictures: int, num_pieces: int) -> ModelError:

@@ -209,3 +209,11 @@ def test_it_is_built_by_its_name_with_its_options() -> None:
 def test_without_layers_there_is_no_network() -> None:
     with pytest.raises(ParamsError, match="network cnn: it has no layers"):
         cnn(NetworkShape(num_classes=4, channels=3, side_px=SIDE, dropout=0.0))
+
+
+def test_layers_that_no_memory_holds_are_told() -> None:
+    """More bytes than a process can address: no system lends them."""
+    options = NetworkOptions.model_validate({"layers": ["flatten", {"fc": {"out": 10**15}}]})
+    shape = NetworkShape(num_classes=4, channels=1, side_px=SIDE, dropout=0.0, options=options)
+    with pytest.raises(ParamsError, match="memory does not hold its weights"):
+        build_network("cnn", shape, weights="none", seed=0)
