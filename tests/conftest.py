@@ -14,6 +14,9 @@ from cnnpipe import telemetry
 
 telemetry.turn_off()  # before a test imports anything that could phone home
 
+# workers are as many as cores: further threads of each would only be in each other's way
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # the same examples on every machine, and no clock: a busy machine is no failure
 settings.register_profile("steady", deadline=None, derandomize=True, database=None)
 settings.load_profile("steady")

@@ -11,6 +11,7 @@ import typer
 from cnnpipe import paths
 from cnnpipe.cli.process import end_with_parents, stage_process
 from cnnpipe.errors import GateError, ParamsError
+from cnnpipe.shares import own_share
 
 if TYPE_CHECKING:
     from cnnpipe.evaluation.promotion import Contest, Proposal, Settled, Standing
@@ -113,11 +114,13 @@ def augment(
     from cnnpipe.params.augment import load_view
     from cnnpipe.params.ingest import IngestParams
     from cnnpipe.params.load import load_section
-    from cnnpipe.stages import augment as stage
 
     with stage_process(f"augment@{view}"):
+        # params first: a mistake is told at once, and the stage's libraries take seconds
         section = load_view(params, view)
         raw_dir = Path(load_section(params, "ingest", IngestParams).raw_dir)
+        from cnnpipe.stages import augment as stage
+
         inputs = stage.AugmentInputs(validated=paths.VALIDATED, splits=paths.SPLITS, raw_dir=raw_dir)
         _say(
             f"augment {view}", stage.augment(inputs, paths.AUGMENTED / view, section), paths.AUGMENTED / view
@@ -126,7 +129,6 @@ def augment(
 
 def _preview_policy(view: str, experiment: str, out: Path, params: Path) -> None:
     from cnnpipe.params.experiment import load_experiment
-    from cnnpipe.reports.policy_preview import write_policy_preview
 
     recipe = load_experiment(params, experiment)
     if recipe.task != view:
@@ -134,6 +136,9 @@ def _preview_policy(view: str, experiment: str, out: Path, params: Path) -> None
         raise ParamsError("--preview", what, f"cnnpipe augment {recipe.task} --preview {experiment}")
     if out.suffix.lower() not in {".jpg", ".jpeg", ".png"}:
         raise ParamsError("--out", f"{out} is no name of a picture", "let it end in .jpg or .png")
+
+    from cnnpipe.reports.policy_preview import write_policy_preview
+
     num_rows = write_policy_preview(out, paths.AUGMENTED / view, recipe, name=experiment)
     typer.echo(f"augment {view} --preview {experiment}: {num_rows} rows -> {out}", err=True)
 
@@ -146,28 +151,37 @@ def train(
     from cnnpipe.params.experiment import TrainParams, load_experiment
     from cnnpipe.params.load import load_section
     from cnnpipe.params.tracking import TrackingParams
-    from cnnpipe.stages import train as stage
-    from cnnpipe.training.processes import followers, own_share
 
-    recipe = load_experiment(params, experiment)
-    machine = load_section(params, "train", TrainParams)
-    view, out = paths.AUGMENTED / recipe.task, paths.MODELS / experiment
     if own_share().rank > 0:
-        end_with_parents()
-        stage.follow(view, recipe, machine)
+        _follow(experiment, params)
         return
-    command = ["train", experiment, "--params", str(params)]
-    with (
-        stage_process(f"train@{experiment}"),
-        followers(machine, command),
-    ):
+    with stage_process(f"train@{experiment}"):
+        recipe = load_experiment(params, experiment)
+        machine = load_section(params, "train", TrainParams)
         when_unreachable = load_section(params, "tracking", TrackingParams).when_unreachable
-        run = stage.train(experiment, view, out, recipe, machine, when_unreachable=when_unreachable)
-        typer.echo(
-            f"train {experiment}: best epoch {run.best_epoch}, ended by {run.stop_reason} -> {out}", err=True
-        )
-        for incident in run.incidents:
-            typer.echo(f"train {experiment}: {incident}", err=True)
+        from cnnpipe.stages import train as stage
+        from cnnpipe.training.processes import followers
+
+        view, out = paths.AUGMENTED / recipe.task, paths.MODELS / experiment
+        with followers(machine, ["train", experiment, "--params", str(params)]):
+            run = stage.train(experiment, view, out, recipe, machine, when_unreachable=when_unreachable)
+            typer.echo(
+                f"train {experiment}: best epoch {run.best_epoch}, ended by {run.stop_reason} -> {out}",
+                err=True,
+            )
+            for incident in run.incidents:
+                typer.echo(f"train {experiment}: {incident}", err=True)
+
+
+def _follow(experiment: str, params: Path) -> None:
+    """Compute a share of a training that another process, the first one, records and writes."""
+    from cnnpipe.params.experiment import TrainParams, load_experiment
+    from cnnpipe.params.load import load_section
+    from cnnpipe.stages import train as stage
+
+    end_with_parents()
+    recipe = load_experiment(params, experiment)
+    stage.follow(paths.AUGMENTED / recipe.task, recipe, load_section(params, "train", TrainParams))
 
 
 def evaluate(
@@ -178,11 +192,12 @@ def evaluate(
     from cnnpipe.params.evaluate import EvaluateParams
     from cnnpipe.params.experiment import load_experiment
     from cnnpipe.params.load import load_section
-    from cnnpipe.stages import evaluate as stage
 
     with stage_process(f"evaluate@{experiment}"):
         task = load_experiment(params, experiment).task
         section = load_section(params, "evaluate", EvaluateParams)
+        from cnnpipe.stages import evaluate as stage
+
         inputs = stage.EvaluateInputs(model=paths.MODELS / experiment, view=paths.AUGMENTED / task)
         metrics = stage.evaluate(experiment, inputs, paths.RESULTS / experiment, section)
         shown = f"test/{stage.MAIN_METRIC[task]}"

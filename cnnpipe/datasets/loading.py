@@ -25,6 +25,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from cnnpipe.datasets.orders import shuffled
 from cnnpipe.datasets.packs import AnySample, OpenView, Picture, positions_of
 from cnnpipe.seeding import seed_of
+from cnnpipe.shares import Share
 
 AnyBatch = TypeVar("AnyBatch")
 Order = Callable[..., Sequence[int]]  # positions, *, seed, epoch -> positions
@@ -38,13 +39,6 @@ class Draw(NamedTuple):
 
     position: int  # in the view
     seed: int  # of its augmentation
-
-
-class Share(NamedTuple):
-    """The part of each batch that one of several processes computes: every `num_ranks`-th picture."""
-
-    rank: int = 0
-    num_ranks: int = 1
 
 
 class EpochBatches(Sampler[list[Draw]]):

@@ -32,11 +32,11 @@ from cnnpipe.params.experiment import (
 )
 from cnnpipe.params.network_options import NetworkOptions
 from cnnpipe.seeding import seed_of
+from cnnpipe.shares import own_share
 from cnnpipe.training.devices import uses_cuda
 from cnnpipe.training.fit import FitData
 from cnnpipe.training.growing import FirstNetwork
 from cnnpipe.training.objective import AnyBatch, Objective
-from cnnpipe.training.processes import own_share
 
 Shape = TypeVar("Shape")
 PictureParams = ClassifyParams | RegressParams  # of networks that say something of a whole picture

@@ -24,9 +24,9 @@ from accelerate.utils import broadcast_object_list  # type: ignore[import-untype
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from cnnpipe.datasets.loading import Share
 from cnnpipe.errors import CnnpipeError, ParamsError
 from cnnpipe.params.experiment import TrainParams
+from cnnpipe.shares import own_share
 from cnnpipe.training.devices import uses_cuda
 
 Told = TypeVar("Told")
@@ -43,11 +43,6 @@ class _Follower(NamedTuple):
     process: "subprocess.Popen[bytes]"
     said: IO[bytes]  # its output
     ready: int  # readable when it is about to meet the first
-
-
-def own_share() -> Share:
-    """Return the share of each batch that this process computes."""
-    return Share(int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1")))
 
 
 def tell_ready() -> None:

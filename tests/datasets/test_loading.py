@@ -13,10 +13,11 @@ from torch.utils.data import DataLoader
 from toy_views import make_view
 
 from cnnpipe.datasets.classification import Batch, batch_maker, evaluation_loader
-from cnnpipe.datasets.loading import EpochBatches, Share, batches_of_epoch, epoch_loader, pinned
+from cnnpipe.datasets.loading import EpochBatches, batches_of_epoch, epoch_loader, pinned
 from cnnpipe.datasets.orders import shuffled
 from cnnpipe.datasets.packs import OpenView, Picture, open_view, picture_at, positions_of
 from cnnpipe.datasets.records import Sample
+from cnnpipe.shares import Share
 
 
 def shrink(picture: Picture) -> Picture:

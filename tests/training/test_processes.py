@@ -11,7 +11,8 @@ from tiny_projects import ROOT, environment
 
 from cnnpipe.errors import ParamsError
 from cnnpipe.params.experiment import TrainParams
-from cnnpipe.training.processes import check_number, followers, own_share
+from cnnpipe.shares import own_share
+from cnnpipe.training.processes import check_number, followers
 
 # as the stage has it: the first process keeps checkpoints by the clock, of which the other knows nothing
 DIVERGING = """
