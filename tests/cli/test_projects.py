@@ -63,13 +63,20 @@ def test_init_then_update(tmp_path: Path) -> None:
     assert value["pinned"] == {}
     [file] = value["files"]
     assert file["replaces"] == file["target"] == "images/via_project.json"
-    assert file["totals"]["regions"] == {"added": 1, "removed": 0, "moved": 0, "relabelled": 0, "renumbered": 0}
+    assert file["totals"]["regions"] == {
+        "added": 1,
+        "removed": 0,
+        "moved": 0,
+        "relabelled": 0,
+        "renumbered": 0,
+    }
     assert file["pictures"] == [
         {
             "image_id": "images/images/picture_0000.png",
             "state": "changed",
             "regions": {"added": 1, "removed": 0, "moved": 0, "relabelled": 0, "renumbered": 0},
             "relabelled": False,
+            "renumbered": False,
             "unchecked": False,
         }
     ]
