@@ -17,7 +17,7 @@ from cnnpipe.tracking.store import unreachable
 
 _logger = logging.getLogger(__name__)
 
-PATIENCE_S: Final = 8.0  # in which a store must do something, at the start of any training and at its end
+PATIENCE_S: Final = 8.0  # how long a training waits at its start and its end for a store that does nothing
 _POLL_S: Final = 0.1
 # How long a store may be away before a training that needs it fails: no longer than one look at a server that
 # never answers. With two timeouts of MLflow in its place the training still ends within 15 s.
@@ -59,14 +59,19 @@ class ActiveRun:
         return self._sender.run_id
 
     def wait_until_open(self) -> None:
-        """Wait until the run is open, or it is clear that it cannot be opened now; a slow store has its time.
+        """Wait until the run is open, or it is clear that it cannot be opened now.
+
+        A training that needs the store gives a slow one its time; others begin.
 
         Raises:
             StorageError: it cannot, and the training is to fail then.
         """
+        if not self._is_needed:
+            self._sender.tried.wait(PATIENCE_S)
+            return
         while not self._sender.tried.wait(_POLL_S) and self._sender.rested_s() < PATIENCE_S:
             pass
-        if self._is_needed and not self.run_id:
+        if not self.run_id:
             self._ended = True
             self._sender.end(Ending("FAILED", None), patience_s=0.0)
             raise self._error()
