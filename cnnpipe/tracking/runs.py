@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any, Final, Literal
 
 import msgspec
-from mlflow.entities import Metric, Param, Run
+from mlflow.entities import DatasetInput, Metric, Param, Run
 from mlflow.exceptions import MlflowException
 
 from cnnpipe.tracking import processes
@@ -24,6 +24,7 @@ Status = Literal["FINISHED", "FAILED", "KILLED"]
 _MAX_PARAMS: Final = 100  # of MLflow, in one call
 _MAX_METRICS: Final = 1000
 _FIND_MAX: Final = 1000
+_CONFLICT: Final = "BAD_REQUEST"  # MLflow's word for a row that its database refuses
 
 
 class Training(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,7 +74,21 @@ def describe_run(store: Store, run: Run, training: Training) -> None:
     for start in range(0, len(lacking), _MAX_PARAMS):
         store.client.log_batch(run_id, params=lacking[start : start + _MAX_PARAMS])
     if run.inputs is None or not run.inputs.dataset_inputs:
-        store.client.log_inputs(run_id, [dataset_input(training.inputs)])
+        _log_data(store, run_id, dataset_input(training.inputs))
+
+
+def _log_data(store: Store, run_id: str, data: DatasetInput) -> None:
+    """Add data to a run, also when another run adds the same data, new to the store, at this moment.
+
+    MLflow looks whether it knows the data, and then inserts them; where another was first between these steps
+    it refuses. The second time they are known.
+    """
+    try:
+        store.client.log_inputs(run_id, [data])
+    except MlflowException as error:
+        if error.error_code != _CONFLICT:
+            raise
+        store.client.log_inputs(run_id, [data])
 
 
 def close_abandoned(store: Store, *, keep: Run | None = None) -> None:

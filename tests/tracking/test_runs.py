@@ -7,10 +7,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
@@ -20,8 +22,10 @@ from tracking.trainings import EPOCHS, a_training
 from cnnpipe.tracking import processes
 from cnnpipe.tracking.active_run import ActiveRun, start_run
 from cnnpipe.tracking.place import DOUBLE_OF, PROJECTED
-from cnnpipe.tracking.runs import create_run, find_runs, keep_one
+from cnnpipe.tracking.runs import Training, create_run, find_runs, keep_one
 from cnnpipe.tracking.store import open_store
+
+ROUNDS_AT_ONCE = 8  # in each, two of four meet more often than not
 
 LEFT_BEHIND = """
 import sys, time
@@ -249,6 +253,26 @@ def test_a_run_that_was_broken_off_in_its_making_gets_what_it_lacks(project_with
     assert found.data.params["num_parameters"] == "61706"
     assert found.inputs is not None
     assert len(found.inputs.dataset_inputs) == 1
+
+
+def test_trainings_that_begin_at_once_with_data_new_to_the_store(project_with_store: Path) -> None:
+    store = open_store()
+    for number in range(ROUNDS_AT_ONCE):
+        digest = f"{number}".ljust(64, "0")
+        trainings = [
+            msgspec.structs.replace(a_training(f"{number}-{name}"), inputs={"data/view.json": digest})
+            for name in "abcd"
+        ]
+        together = threading.Barrier(len(trainings))
+
+        def make(training: Training, together: threading.Barrier = together) -> str:
+            together.wait()
+            return create_run(store, training, processes.own_tags())
+
+        with ThreadPoolExecutor(len(trainings)) as threads:
+            runs = [recorded(run_id) for run_id in threads.map(make, trainings)]
+        kept = [run.inputs.dataset_inputs for run in runs if run.inputs is not None]
+        assert [[one.dataset.digest for one in inputs] for inputs in kept] == [[digest[:36]]] * len(runs)
 
 
 def test_of_finished_doubles_that_stays_which_holds_results(project_with_store: Path) -> None:
