@@ -154,18 +154,28 @@ def our_epoch(case: Case, batches: Batches, run: ActiveRun) -> Callable[[int], N
 
 def bare_epoch(case: Case, batches: Batches) -> Callable[[int], None]:
     """Return one epoch of the loop of any tutorial, which logs nothing."""
-    network = network_of(case)
-    optimiser = make_optimiser(network, ADAM)
+    step = bare_step(case)
 
     def epoch(_: int) -> None:
-        network.train()
         for pictures, targets in batches:
-            optimiser.zero_grad()
-            loss = functional.cross_entropy(network(HALF(pictures)), targets)
-            loss.backward()  # type: ignore[no-untyped-call]  # torch's has no types
-            optimiser.step()
+            step(pictures, targets)
 
     return epoch
+
+
+def bare_step(case: Case) -> Callable[[Tensor, Tensor], None]:
+    """Return one step of that loop."""
+    network = network_of(case)
+    network.train()
+    optimiser = make_optimiser(network, ADAM)
+
+    def step(pictures: Tensor, targets: Tensor) -> None:
+        optimiser.zero_grad()
+        loss = functional.cross_entropy(network(HALF(pictures)), targets)
+        loss.backward()  # type: ignore[no-untyped-call]  # torch's has no types
+        optimiser.step()
+
+    return step
 
 
 def network_of(case: Case) -> nn.Module:
