@@ -122,7 +122,7 @@ def _shape(name: str, *, picture: str | None, classes: int | None, experiment: s
         fix = "name an experiment of params.yaml that has them: cnnpipe models show cnn --experiment NAME"
         raise ParamsError("network cnn", "its layers are yours", fix)
     if picture is not None:
-        channels, side_px = _size_of(picture)
+        channels, side_px = _size_of(picture, name=name)
 
     from cnnpipe.models.shape import NetworkShape
 
@@ -148,7 +148,9 @@ def _of_experiment(
     return recipe.options or NetworkOptions(), recipe.input.channels, recipe.input.side_px
 
 
-def _size_of(picture: str) -> tuple[int, int]:
+def _size_of(picture: str, *, name: str) -> tuple[int, int]:
+    from cnnpipe.params.networks import side_fault
+
     fix = "write it as channels x height x width, e.g. --input 3x224x224"
     found = re.fullmatch(r"([0-9]+)x([0-9]+)x([0-9]+)", picture)
     if found is None:
@@ -159,4 +161,6 @@ def _size_of(picture: str) -> tuple[int, int]:
     if height != width or height < 1:
         what = f"{height} x {width} px: networks take squares, which pictures are fitted to"
         raise ParamsError("--input", what, fix)
+    if fault := side_fault(name, height):
+        raise ParamsError("--input", fault, "name another side")
     return channels, height

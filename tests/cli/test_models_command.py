@@ -164,7 +164,7 @@ def test_an_input_that_its_layers_do_not_fit_is_told_with_the_arithmetic(
         (["lenet", "--input", "2x32x32"], "2 channels: a picture has 1 (grey) or 3 (colour)"),
         (["lenet", "--input", "3x32x48"], "32 x 48 px: networks take squares"),
         (["lenet", "--input", "3x0x0"], "0 x 0 px"),
-        (["lenet", "--input", "3x12x12"], "an input of 12 px is too small for lenet"),
+        (["lenet", "--input", "3x12x12"], "--input: an input of 12 px is too small for lenet"),
         (["lenet", "--classes", "1"], "Invalid value for '--classes'"),
         (["timm/no_such_network"], "no_such_network"),
     ],
