@@ -26,6 +26,7 @@ def repro(context: typer.Context) -> None:
     Arguments and options are handed to `dvc repro`, e.g. `cnnpipe repro evaluate@lenet --force`. After --pull
     it is run once more without: DVC pulls no stage whose output is not cached, and does not run it either.
     """
+    from cnnpipe.evaluation.comparison import COMPARISON_FILE
     from cnnpipe.orchestration.repro import repro as run_graph
 
     started = time.time()
@@ -38,7 +39,10 @@ def repro(context: typer.Context) -> None:
         typer.echo(f"ran {len(ran)} stages in {time.time() - started:.0f} s", err=True)
     else:
         typer.echo("nothing to recompute: every stage is up to date", err=True)
-    results()
+    if (paths.COMPARISON / COMPARISON_FILE).exists():
+        results()
+    else:  # a part of the graph was asked for
+        typer.echo("no results to show yet: `cnnpipe repro` compares the experiments", err=True)
 
 
 def lock() -> None:

@@ -7,17 +7,20 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cnnpipe.errors import CnnpipeError
+from cnnpipe.orchestration.dvc_locks import forget_dead_holders
 
 
 def repro(arguments: Sequence[str]) -> None:
     """Run `dvc repro` with this interpreter's `python` first on the path, and wait for its end.
 
-    Its output goes to stderr: progress, not result.
+    Its output goes to stderr: progress, not result. What dead processes have left in DVC's list of who reads
+    and writes is no hindrance.
 
     Raises:
         CnnpipeError: a stage failed; its own message stands above.
         KeyboardInterrupt: the user pressed Ctrl-C; dvc and the stage have ended before.
     """
+    forget_dead_holders(Path())
     command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", *arguments]
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
     with subprocess.Popen(command, env={**os.environ, "PATH": path}, stdout=sys.stderr.fileno()) as child:

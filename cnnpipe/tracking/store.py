@@ -29,6 +29,10 @@ _LIMITS: Final = MappingProxyType(
     }
 )
 _REFUSALS: Final = ("UNAUTHENTICATED", "PERMISSION_DENIED")  # MLflow's words for 401 and 403
+_PRELUDE: Final = (
+    "(raised as a result of "  # SQLAlchemy says first how it came to write, and then what is wrong
+)
+_FULL: Final = "disk is full"  # SQLite's words
 _FILES_TIMEOUT_S: Final = "120"  # a server may first bring a file to its own remote place
 # MLflow shows the pages of training, not those of language models
 _EXPERIMENT_TAGS: Final = MappingProxyType({"mlflow.experimentKind": "custom_model_development"})
@@ -69,6 +73,8 @@ def limit_mlflow() -> None:
         os.environ.setdefault(name, value)
     if "MLFLOW_LOGGING_LEVEL" not in os.environ:  # it tells of every table and thread
         logging.getLogger("mlflow").setLevel(logging.WARNING)
+        # it logs what its database cannot do with a traceback, and raises it as well: that is told here
+        logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)  # every retry is a warning there
 
 
@@ -120,12 +126,14 @@ def unreachable(uri: str, error: BaseException) -> StorageError:
         )
         return StorageError(place.shown(uri), f"the MLflow store refuses: {first_line(error)}", fix)
     what = f"the MLflow store does not answer: {first_line(error)}"
+    if _FULL in what:
+        return StorageError(place.shown(uri), what, "free some space; then run the command again")
     return StorageError(place.shown(uri), what, _fix(uri))
 
 
 def first_line(error: BaseException) -> str:
     """Return what an error of MLflow says, without the passwords in the addresses it names."""
-    lines = str(error).strip().splitlines()
+    lines = [line for line in str(error).strip().splitlines() if not line.startswith(_PRELUDE)]
     return place.shown(lines[0]) if lines else type(error).__name__
 
 

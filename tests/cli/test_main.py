@@ -108,6 +108,18 @@ def test_signal_ends_a_stage_with_its_code(project: Path, kill: signal.Signals, 
     assert f'"exit_code": {code}' in (project / ".cnnpipe/state/sample.json").read_text(encoding="utf-8")
 
 
+def test_repro_goes_on_where_a_full_disk_has_left_half_a_list_of_locks(project: Path) -> None:
+    subprocess.run([sys.executable, "-m", "dvc", "init", "--no-scm", "--quiet"], cwd=project, check=True)
+    stage = "stages:\n  code:\n    cmd: exec python -m cnnpipe code\n    outs: [code.json: {cache: false}]\n"
+    (project / "dvc.yaml").write_text(stage, encoding="utf-8")
+    (project / ".dvc/tmp").mkdir(exist_ok=True)
+    (project / ".dvc/tmp/rwlock").write_text('{"read": {"/a": [{"pid": 7, "cmd": "', encoding="utf-8")
+    shown = cnnpipe(project, "repro", "code")
+    assert shown.returncode == 0, shown.stderr
+    assert "Running stage 'code'" in shown.stderr
+    assert "no results to show yet" in shown.stderr
+
+
 @pytest.mark.skipif(os.geteuid() == 0 and not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_full_disk_is_an_error_of_storage(project: Path) -> None:
     (project / "code.json").unlink()

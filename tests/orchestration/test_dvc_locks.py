@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cnnpipe.orchestration.flow.dvc_locks import forget_dead_holders
+from cnnpipe.orchestration.dvc_locks import forget_dead_holders
 
 
 @pytest.fixture

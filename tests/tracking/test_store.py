@@ -1,16 +1,20 @@
 """The store: created once by whoever comes, refused within seconds when it cannot be had."""
 
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
+from mlflow.entities import Metric
+from sqlalchemy import Engine, event
 
 from cnnpipe.errors import StorageError
-from cnnpipe.tracking.store import open_store
+from cnnpipe.tracking.store import open_store, reported
 
 WRITER = """
 import sys
@@ -50,6 +54,36 @@ def test_an_experiment_deleted_in_the_ui_is_brought_back(project_with_store: Pat
     store.client.delete_experiment(store.experiment_id)
     assert open_store().experiment_id == store.experiment_id
     assert store.client.get_experiment(store.experiment_id).lifecycle_stage == "active"
+
+
+@pytest.fixture
+def full_disk() -> Iterator[None]:
+    """Let no database grow any more."""
+
+    def limit(connection: sqlite3.Connection, _record: object) -> None:
+        connection.execute("PRAGMA max_page_count = 1")  # no less than it has
+
+    event.listen(Engine, "connect", limit)
+    try:
+        yield
+    finally:
+        event.remove(Engine, "connect", limit)
+
+
+@pytest.mark.usefixtures("full_disk")
+def test_a_full_disk_is_told_in_one_line_with_a_way_out(
+    project_with_store: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    store = open_store()
+    run_id = store.client.create_run(store.experiment_id).info.run_id
+    metrics = [Metric("loss", 0.5, 0, step) for step in range(1000)]
+    with pytest.raises(StorageError) as caught, reported(store.uri):
+        store.client.log_batch(run_id, metrics)
+    assert caught.value.what == (
+        "the MLflow store does not answer: (sqlite3.OperationalError) database or disk is full"
+    )
+    assert caught.value.fix == "free some space; then run the command again"
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_a_server_that_is_down_is_refused_within_seconds(

@@ -21,11 +21,11 @@ from cnnpipe import locks, paths
 from cnnpipe.errors import CnnpipeError, DataError, ParamsError
 from cnnpipe.orchestration import remote
 from cnnpipe.orchestration.children import Children
+from cnnpipe.orchestration.dvc_locks import forget_dead_holders
 from cnnpipe.orchestration.flow import artifacts as flow_artifacts
 from cnnpipe.orchestration.flow import log as flow_log
 from cnnpipe.orchestration.flow.cancelling import watched
 from cnnpipe.orchestration.flow.clones import changed_files, commit_of
-from cnnpipe.orchestration.flow.dvc_locks import forget_dead_holders
 from cnnpipe.orchestration.flow.stage_runs import DVC, Site, StageRun, dvc_environment
 from cnnpipe.orchestration.flow.stage_tasks import (
     Round,

@@ -1,10 +1,14 @@
 """DVC's list of who reads and writes which path, rid of processes that are gone.
 
 DVC drops an entry whose process number is free. One whose number was given to another program blocks every
-later `dvc` for ever. `.dvc/tmp/lock` is never touched: the system frees it with its process.
+later `dvc` for ever, and so does a list that a full disk or a kill has left half written. `.dvc/tmp/lock` is
+never touched: the system frees it with its process.
 """
 
+import fcntl
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,22 +17,41 @@ import psutil  # type: ignore[import-untyped]  # its stubs are a package of thei
 from cnnpipe import files
 
 _RWLOCK: Final = Path(".dvc/tmp/rwlock")
+_GUARD: Final = Path(".dvc/tmp/rwlock.lock")  # of the list, by flock: dvc has it while it reads and writes it
 
 
 def forget_dead_holders(root: Path) -> list[int]:
     """Take out of DVC's list every process that is gone or is no dvc any more; return their numbers.
 
-    Call it where no dvc of this project is at work, or none has been started yet by this process.
+    A damaged list is removed. Call it where this process has started no dvc yet; others may be at work.
 
-    Source: dvc 3.67, rwlock.py.
+    Source: dvc 3.67, rwlock.py and lock.py.
     """
     path = root / _RWLOCK
+    if not path.exists():
+        return []
+    with _guarding(root / _GUARD):
+        return _forget(path)
+
+
+@contextmanager
+def _guarding(guard: Path) -> Iterator[None]:
+    """Keep every dvc from the list; where there is no guard yet, none has been at it."""
+    if not guard.exists():
+        yield
+        return
+    with guard.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # a dvc holds it for milliseconds, and goes on trying for 3 s
+        yield
+
+
+def _forget(path: Path) -> list[int]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         pids = {int(each["pid"]) for each in _entries(content)}
     except FileNotFoundError:
         return []
-    except (ValueError, KeyError, TypeError, AttributeError):  # half written when its process was killed
+    except (ValueError, KeyError, TypeError, AttributeError):  # half written
         path.unlink()
         return []
     dead = {pid for pid in pids if not _is_dvc(pid)}
