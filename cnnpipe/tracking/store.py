@@ -29,9 +29,7 @@ _LIMITS: Final = MappingProxyType(
     }
 )
 _REFUSALS: Final = ("UNAUTHENTICATED", "PERMISSION_DENIED")  # MLflow's words for 401 and 403
-_PRELUDE: Final = (
-    "(raised as a result of "  # SQLAlchemy says first how it came to write, and then what is wrong
-)
+_PRELUDE: Final = "(raised as a result of "  # SQLAlchemy's, before what is wrong: how it came to write
 _FULL: Final = "disk is full"  # SQLite's words
 _FILES_TIMEOUT_S: Final = "120"  # a server may first bring a file to its own remote place
 # MLflow shows the pages of training, not those of language models
