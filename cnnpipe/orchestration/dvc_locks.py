@@ -1,4 +1,4 @@
-"""DVC's list of who reads and writes which path, rid of processes that are gone.
+"""DVC's list of who reads and writes which path: who is at work, and rid of processes that are gone.
 
 DVC drops an entry whose process number is free. One whose number was given to another program blocks every
 later `dvc` for ever, and so does a list that a full disk or a kill has left half written. `.dvc/tmp/lock` is
@@ -32,6 +32,16 @@ def forget_dead_holders(root: Path) -> list[int]:
         return []
     with _guarding(root / _GUARD):
         return _forget(path)
+
+
+def living_holders(root: Path) -> dict[int, str]:
+    """Return the dvc processes that are at work in the project: number -> command; none of a damaged list."""
+    try:
+        entries = _entries(json.loads((root / _RWLOCK).read_text(encoding="utf-8")))
+        commands = {int(each["pid"]): str(each["cmd"]) for each in entries}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+    return {pid: command for pid, command in commands.items() if _is_dvc(pid)}
 
 
 @contextmanager

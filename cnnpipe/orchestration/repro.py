@@ -6,8 +6,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from cnnpipe.errors import CnnpipeError
-from cnnpipe.orchestration.dvc_locks import forget_dead_holders
+from cnnpipe.errors import BusyError, CnnpipeError
+from cnnpipe.orchestration.dvc_locks import forget_dead_holders, living_holders
 
 
 def repro(arguments: Sequence[str]) -> None:
@@ -18,6 +18,7 @@ def repro(arguments: Sequence[str]) -> None:
 
     Raises:
         CnnpipeError: a stage failed; its own message stands above.
+        BusyError: the same, or something was busy, while another dvc is at work in the project.
         KeyboardInterrupt: the user pressed Ctrl-C; dvc and the stage have ended before.
     """
     forget_dead_holders(Path())
@@ -30,6 +31,12 @@ def repro(arguments: Sequence[str]) -> None:
             child.terminate()
             child.wait()
             raise
-    if code != 0:
-        fix = "mend what the stage named above, then run it again"
-        raise CnnpipeError("dvc repro", f"ended with exit code {code}", fix)
+    if code == 0:
+        return
+    mend = "mend what the stage named above, then run it again"
+    others = living_holders(Path())
+    if others:
+        pid, other = min(others.items())
+        what = f"ended with exit code {code}; process {pid} is at work in this project: {other}"
+        raise BusyError("dvc repro", what, f"where something is busy, wait for the end of {pid}; else {mend}")
+    raise CnnpipeError("dvc repro", f"ended with exit code {code}", mend)

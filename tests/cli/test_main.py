@@ -1,5 +1,6 @@
 """The command line as a user meets it: real processes, their exit codes and their words."""
 
+import json
 import os
 import shutil
 import signal
@@ -108,16 +109,36 @@ def test_signal_ends_a_stage_with_its_code(project: Path, kill: signal.Signals, 
     assert f'"exit_code": {code}' in (project / ".cnnpipe/state/sample.json").read_text(encoding="utf-8")
 
 
-def test_repro_goes_on_where_a_full_disk_has_left_half_a_list_of_locks(project: Path) -> None:
+@pytest.fixture
+def rwlock(project: Path) -> Path:
+    """DVC's list of who reads and writes, in a project that can be reproduced."""
     subprocess.run([sys.executable, "-m", "dvc", "init", "--no-scm", "--quiet"], cwd=project, check=True)
     stage = "stages:\n  code:\n    cmd: exec python -m cnnpipe code\n    outs: [code.json: {cache: false}]\n"
     (project / "dvc.yaml").write_text(stage, encoding="utf-8")
     (project / ".dvc/tmp").mkdir(exist_ok=True)
-    (project / ".dvc/tmp/rwlock").write_text('{"read": {"/a": [{"pid": 7, "cmd": "', encoding="utf-8")
+    return project / ".dvc/tmp/rwlock"
+
+
+def test_repro_goes_on_where_a_full_disk_has_left_half_a_list_of_locks(project: Path, rwlock: Path) -> None:
+    rwlock.write_text('{"read": {"/a": [{"pid": 7, "cmd": "', encoding="utf-8")
     shown = cnnpipe(project, "repro", "code")
     assert shown.returncode == 0, shown.stderr
     assert "Running stage 'code'" in shown.stderr
     assert "no results to show yet" in shown.stderr
+
+
+def test_repro_beside_another_ends_with_75_and_names_it(project: Path, rwlock: Path) -> None:
+    other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)", "dvc"])
+    try:
+        holder = {"pid": other.pid, "cmd": "dvc repro"}
+        rwlock.write_text(json.dumps({"write": {str(project / "code.json"): holder}}), encoding="utf-8")
+        shown = cnnpipe(project, "repro", "code")
+    finally:
+        other.kill()
+        other.wait()
+    assert shown.returncode == 75, shown.stderr
+    assert f"process {other.pid} is at work in this project: dvc repro" in shown.stderr
+    assert f"wait for the end of {other.pid}" in shown.stderr
 
 
 @pytest.mark.skipif(os.geteuid() == 0 and not Path("/dev/full").exists(), reason="needs /dev/full")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cnnpipe.orchestration.dvc_locks import forget_dead_holders
+from cnnpipe.orchestration.dvc_locks import forget_dead_holders, living_holders
 
 
 @pytest.fixture
@@ -24,6 +24,7 @@ def test_an_ended_process_is_taken_out(tmp_path: Path, rwlock: Path) -> None:
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
     rwlock.write_text(json.dumps({"write": {"/a": entry(gone.pid)}, "read": {"/b": [entry(gone.pid)]}}))
+    assert living_holders(tmp_path) == {}
     assert forget_dead_holders(tmp_path) == [gone.pid]
     assert json.loads(rwlock.read_text()) == {"write": {}, "read": {}}
 
@@ -45,6 +46,7 @@ def test_a_dvc_at_work_stays(tmp_path: Path, rwlock: Path) -> None:
         rwlock.write_text(json.dumps(content))
         assert forget_dead_holders(tmp_path) == []
         assert json.loads(rwlock.read_text()) == content
+        assert living_holders(tmp_path) == {dvc.pid: "dvc repro"}
     finally:
         dvc.kill()
         dvc.wait()
@@ -53,10 +55,12 @@ def test_a_dvc_at_work_stays(tmp_path: Path, rwlock: Path) -> None:
 @pytest.mark.parametrize("text", ["", '{"write": {"/a": {"pid"', "[]", '{"write": {"/a": 7}}'])
 def test_a_half_written_list_is_removed(tmp_path: Path, rwlock: Path, text: str) -> None:
     rwlock.write_text(text)
+    assert living_holders(tmp_path) == {}
     assert forget_dead_holders(tmp_path) == []
     assert not rwlock.exists()
 
 
 def test_no_list_is_no_fault(tmp_path: Path) -> None:
     assert forget_dead_holders(tmp_path) == []
+    assert living_holders(tmp_path) == {}
     assert list(tmp_path.iterdir()) == []
