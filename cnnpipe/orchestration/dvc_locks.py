@@ -18,6 +18,7 @@ from cnnpipe import files
 
 _RWLOCK: Final = Path(".dvc/tmp/rwlock")
 _GUARD: Final = Path(".dvc/tmp/rwlock.lock")  # of the list, by flock: dvc has it while it reads and writes it
+_DAMAGES: Final = (ValueError, KeyError, TypeError, AttributeError)  # what a half written list is met with
 
 
 def forget_dead_holders(root: Path) -> list[int]:
@@ -37,11 +38,10 @@ def forget_dead_holders(root: Path) -> list[int]:
 def living_holders(root: Path) -> dict[int, str]:
     """Return the dvc processes that are at work in the project: number -> command; none of a damaged list."""
     try:
-        entries = _entries(json.loads((root / _RWLOCK).read_text(encoding="utf-8")))
-        commands = {int(each["pid"]): str(each["cmd"]) for each in entries}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        holders = _holders(json.loads((root / _RWLOCK).read_text(encoding="utf-8")))
+    except (FileNotFoundError, *_DAMAGES):
         return {}
-    return {pid: command for pid, command in commands.items() if _is_dvc(pid)}
+    return {pid: command for pid, command in holders.items() if _is_dvc(pid)}
 
 
 @contextmanager
@@ -58,13 +58,12 @@ def _guarding(guard: Path) -> Iterator[None]:
 def _forget(path: Path) -> list[int]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        pids = {int(each["pid"]) for each in _entries(content)}
+        dead = {pid for pid in _holders(content) if not _is_dvc(pid)}
     except FileNotFoundError:
         return []
-    except (ValueError, KeyError, TypeError, AttributeError):  # half written
+    except _DAMAGES:
         path.unlink()
         return []
-    dead = {pid for pid in pids if not _is_dvc(pid)}
     if dead:
         left = {
             "write": {key: one for key, one in content.get("write", {}).items() if one["pid"] not in dead},
@@ -78,11 +77,10 @@ def _forget(path: Path) -> list[int]:
     return sorted(dead)
 
 
-def _entries(content: Any) -> list[Any]:
-    return [
-        *content.get("write", {}).values(),
-        *(one for many in content.get("read", {}).values() for one in many),
-    ]
+def _holders(content: Any) -> dict[int, str]:
+    """Return the number of each process in the list, with its command."""
+    readers = (one for many in content.get("read", {}).values() for one in many)
+    return {int(each["pid"]): str(each["cmd"]) for each in (*content.get("write", {}).values(), *readers)}
 
 
 def _is_dvc(pid: int) -> bool:

@@ -1,8 +1,10 @@
 """Dead processes are taken out of DVC's list; living ones of DVC stay."""
 
+import fcntl
 import json
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -58,6 +60,19 @@ def test_a_half_written_list_is_removed(tmp_path: Path, rwlock: Path, text: str)
     assert living_holders(tmp_path) == {}
     assert forget_dead_holders(tmp_path) == []
     assert not rwlock.exists()
+
+
+def test_a_list_that_a_dvc_is_writing_is_waited_for(tmp_path: Path, rwlock: Path) -> None:
+    rwlock.write_text("")
+    with rwlock.with_name("rwlock.lock").open("w") as guard:
+        fcntl.flock(guard, fcntl.LOCK_EX)
+        looking = threading.Thread(target=forget_dead_holders, args=[tmp_path])
+        looking.start()
+        looking.join(0.3)
+        assert looking.is_alive()
+        rwlock.write_text("{}")
+    looking.join()
+    assert rwlock.read_text() == "{}"
 
 
 def test_no_list_is_no_fault(tmp_path: Path) -> None:
